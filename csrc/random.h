@@ -1,0 +1,10 @@
+#ifndef FASTNN_RANDOM_H
+#define FASTNN_RANDOM_H
+
+#include "fastnn.h"
+
+struct fnn_random_ops {
+    int unused;
+};
+
+#endif
