@@ -1,0 +1,108 @@
+"""Rewrites of the call list that save passes over memory; none changes a bit of any result.
+
+`prune` drops calls whose results nobody reads. `join_updates` hands the optimizer's update of a weight
+to the call that makes the weight's gradient: each panel of the gradient is used while it is in cache.
+"""
+
+from __future__ import annotations
+
+from ..kernels.spec import BLOCK, Call
+from .graph import Graph, Memory, Tensor
+
+
+def prune(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """The calls that lead to a wanted tensor or write over memory that outlives the program."""
+    live = {id(t.base) for t in wanted}
+    kept = []
+    for call in reversed(calls):
+        lasting = any(t.memory.array is not None for t in call.outputs)
+        updates = set(call.kernel.outputs) & set(call.kernel.inputs)
+        if lasting or updates or any(id(t.base) in live for t in call.outputs):
+            kept.append(call)
+            live.update(id(t.base) for t in call.inputs if t is not None)
+    return kept[::-1]
+
+
+def join_updates(graph: Graph, calls: list[Call]) -> list[Call]:
+    """Split flat updates so that each weight gradient that can take its update along does so."""
+    producers = [c for c in calls if "then" in c.kernel.inputs]
+    out = list(calls)
+    for update in [c for c in calls if _is_update(c)]:
+        g = update["g"]
+        readers = [c for c in calls if c is not update and any(
+            t is not None and t.memory is g.memory and _overlap(t, g) for t in c.inputs)]
+        joined = [p for p in producers if p.then is None and _inside(p.outputs[0], g) and p in out
+                  and not any(_overlap(t, p.outputs[0]) for r in readers for t in r.inputs
+                              if t is not None and t.memory is g.memory)]
+        if not joined:
+            continue
+        joined.sort(key=lambda p: p.outputs[0].offset)
+        pieces, start = [], 0
+        for p in joined:
+            dw = p.outputs[0]
+            first = (dw.offset - g.offset) // g.dtype.itemsize
+            end = first + -(-dw.size // BLOCK) * BLOCK
+            if first > start:
+                pieces.append(_part(graph, update, start, first))
+            p.then = _part(graph, update, first, min(end, g.size))
+            pieces.append(p)
+            start = min(end, g.size)
+        if start < g.size:
+            pieces.append(_part(graph, update, start, g.size))
+        for p in joined:
+            out.remove(p)
+        at = out.index(update)
+        out[at : at + 1] = pieces
+    return out
+
+
+def _is_update(call: Call) -> bool:
+    return call.kernel.flat and "g" in call.kernel.inputs and "w" in call.kernel.outputs
+
+
+def _span(t: Tensor) -> tuple[int, int]:
+    return t.offset, t.offset + t.nbytes
+
+
+def _overlap(a: Tensor, b: Tensor) -> bool:
+    (a0, a1), (b0, b1) = _span(a), _span(b)
+    return a.memory is b.memory and a0 < b1 and b0 < a1
+
+
+def _inside(part: Tensor, whole: Tensor) -> bool:
+    (p0, p1), (w0, w1) = _span(part), _span(whole)
+    return part.memory is whole.memory and w0 <= p0 and p1 <= w1
+
+
+def _part(graph: Graph, call: Call, start: int, stop: int) -> Call:
+    """The flat call on elements start..stop-1 of its arrays; scalars stay."""
+    n = call["g"].size
+
+    def cut(t):
+        if t is None or t.size != n:
+            return t
+        return Tensor(graph, (stop - start,), t.dtype, t.memory, t.offset + start * t.dtype.itemsize, name=t.name)
+
+    inputs = tuple(map(cut, call.inputs))
+    outputs = tuple(inputs[call.kernel.inputs.index(n)] for n in call.kernel.outputs)
+    return Call(call.kernel, inputs, outputs, call.attrs, note=call.note)
+
+
+def memories(calls: list[Call]) -> list[Memory]:
+    """Every memory that the calls touch, in order of first use."""
+    seen: dict[int, Memory] = {}
+    for call in calls:
+        for t in operands(call):
+            seen.setdefault(id(t.memory), t.memory)
+    return list(seen.values())
+
+
+def operands(call: Call) -> list[Tensor]:
+    """All tensors a call touches, its continuation's included."""
+    own = [t for t in (*call.outputs, *call.inputs) if t is not None]
+    return own + (operands(call.then) if call.then else [])
+
+
+def written(call: Call) -> list[Tensor]:
+    """The tensors a call writes, its continuation's included."""
+    return list(call.outputs) + (written(call.then) if call.then else [])

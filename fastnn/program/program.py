@@ -1,0 +1,166 @@
+"""Program: a planned list of kernel calls that runs many steps in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..kernels.spec import Call
+from . import fuse
+from .backend import get_backend
+from .graph import Graph, Memory, Tensor
+from .plan import BufferPlan, lay_out, levels
+from .variable import aligned_zeros, layout_epoch
+
+BUDGET = 0.05  #: seconds after which a native run returns to Python, for Ctrl-C and callbacks
+
+
+class StaleProgram(RuntimeError):
+    """A variable of the program moved in memory since it was planned: build the program again."""
+
+
+class Program:
+    """The calls of a graph, in levels, over memory that was laid out beforehand.
+
+    Parameters
+    ----------
+    graph : what was traced; its feeds, sources, fetches and scalars become the program's.
+    backend : "native" or "numpy"; the current one by default. Float64 programs take "numpy".
+    join : hand optimizer updates to the gradients' calls (never changes a result).
+
+    Attributes
+    ----------
+    calls : the `Call` list in execution order.
+    levels : the level of each call.
+    plan : the `BufferPlan`.
+    workspace : the memory of everything that does not outlive a step.
+    step : number of the next step; the trainer sets it, `run` advances it.
+    """
+
+    def __init__(self, graph: Graph, backend: str | None = None, join: bool = True):
+        self.graph, self.name = graph, graph.name
+        self.backend = backend or get_backend()
+        self.feeds, self.fetches, self.sources = graph.feeds, graph.fetches, graph.sources
+        self.scalars = graph.scalars
+        self.step = 0
+        self.epoch = layout_epoch()
+        self._row = Memory(8 * max(1, len(self.scalars)), "step scalars", kept=True)
+        for i, (_, t) in enumerate(self.scalars):
+            t.place(self._row, 8 * i)
+        wanted = list(self.fetches.values())
+        calls = fuse.prune(graph.calls, wanted)
+        if join:
+            calls = fuse.join_updates(graph, calls)
+        order = levels(calls)
+        by_level = sorted(range(len(calls)), key=lambda i: (order[i], i))
+        self.calls: list[Call] = [calls[i] for i in by_level]
+        self.levels = [order[i] for i in by_level]
+        kept = [t.memory for t in (*wanted, *self.feeds.values()) if t.memory.array is None]
+        self.plan: BufferPlan = lay_out(self.calls, self.levels, [self._row, *kept])
+        self.workspace = aligned_zeros(self.plan.nbytes, np.uint8)
+        self.bound: dict[str, np.ndarray] = {}
+        if any(t.dtype == np.float64 and t.shape for c in self.calls for t in c.outputs):
+            self.backend = "numpy"
+        self._run = self._executor()
+
+    # ------------------------------------------------------------------ memory
+
+    def address(self, t: Tensor) -> int:
+        """Where a tensor stands in memory (0 for a source that is not bound yet)."""
+        m = t.memory
+        if m.source:
+            array = self.bound.get(m.name)
+            return 0 if array is None else array.ctypes.data
+        base = self.workspace.ctypes.data + m.offset if m.array is None else m.array.ctypes.data
+        return base + t.offset
+
+    def array(self, t: Tensor) -> np.ndarray:
+        """The memory of a tensor, as a NumPy view."""
+        m = t.memory
+        if m.source:
+            return self.bound[m.name]
+        if m.array is None:
+            raw = self.workspace[m.offset + t.offset : m.offset + t.offset + t.nbytes]
+        else:
+            raw = m.array.reshape(-1).view(np.uint8)[t.offset : t.offset + t.nbytes]
+        return raw.view(t.dtype).reshape(t.shape)
+
+    # ------------------------------------------------------------------ running
+
+    def bind(self, name: str, array: np.ndarray) -> None:
+        """Point a source at the user's array (C-contiguous, of the traced row shape and dtype); only read."""
+        t = self.sources[name]
+        if array.dtype != t.dtype or array.shape[1:] != t.shape[1:]:
+            raise ValueError(f"{self.name} was built for {name} with rows of shape {t.shape[1:]} and dtype {t.dtype}; "
+                             f"got {array.shape[1:]} and {array.dtype}.")
+        if self.bound.get(name) is not array:
+            self.bound[name] = array
+            self._run.bind(name, array)
+
+    def run(self, steps: int = 1, feeds: Mapping[str, np.ndarray] | None = None,
+            fetches: Mapping[str, np.ndarray] | None = None, offset: int = 0, budget: float = BUDGET) -> int:
+        """Run up to `steps` steps; returns how many were done before the budget was spent (at least one).
+
+        Parameters
+        ----------
+        feeds : name -> array of shape (offset + steps or more, *tensor shape), C-contiguous; row
+            ``offset + s`` is copied in before step s.
+        fetches : name -> array of that form to be filled, for those fetches that are wanted.
+        offset : where in the feeds and fetches to begin.
+        budget : seconds.
+        """
+        if self.epoch != layout_epoch():
+            self._check_layout()
+        table = self.table(steps)
+        done = self._run.run(steps, table, feeds or {}, fetches or {}, offset, budget)
+        self.step += done
+        for advance in self.graph.after:
+            advance(done)
+        return done
+
+    def table(self, steps: int) -> np.ndarray:
+        """The step table: one row of scalars for each of the next steps, shape (steps, scalars)."""
+        table = np.empty((steps, max(1, len(self.scalars))))
+        for i, (scalar, _) in enumerate(self.scalars):
+            table[:, i] = scalar.table(self.step, steps)
+        return table
+
+    def _check_layout(self) -> None:
+        for t in self.graph.variables.values():
+            v = t.variable
+            if v.arena.array is not t.memory.array or v.offset * v.dtype.itemsize != t.offset:
+                raise StaleProgram(f"{v.path} moved in memory since {self.name} was planned.")
+        self.epoch = layout_epoch()
+
+    def _executor(self):
+        if self.backend == "numpy":
+            from .run_numpy import NumpyRun
+
+            return NumpyRun(self)
+        from .run_native import NativeRun
+
+        return NativeRun(self)
+
+    # ------------------------------------------------------------------ looking
+
+    def explain(self, **options) -> str:
+        """The program as a table; with times after `profile`. See `fastnn.program.explain.table`."""
+        from .explain import table
+
+        return table(self, **options)
+
+    def profile(self, steps: int = 20, feeds=None) -> list:
+        """Time every call over some steps; `explain` then shows the times. Returns seconds per call (minimum)."""
+        self.times = self._run.profile(steps, self.table(steps), feeds or {})
+        return self.times
+
+    def draw_buffers(self, **options):
+        """A picture of the buffer plan: levels across, workspace bytes up. Needs matplotlib; returns Axes."""
+        from .explain import draw_buffers
+
+        return draw_buffers(self, **options)
+
+    def __repr__(self) -> str:
+        return (f"<Program {self.name}: {len(self.calls)} calls, {max(self.levels, default=-1) + 1} levels, "
+                f"{self.plan.nbytes / 1024:.0f} KiB workspace, {self.backend}>")

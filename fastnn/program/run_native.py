@@ -1,0 +1,88 @@
+"""Runs a program of compiled kernels: hands the plan to the native executor as addresses and numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import machine
+from ..kernels import tables
+from ..kernels.spec import Call
+
+if TYPE_CHECKING:
+    from .program import Program
+
+# Rough costs for deciding grains and whether threads are worth it; the cost model of `explain`
+# measures. One core, float32.
+FLOPS_PER_SECOND = 60e9
+BYTES_PER_SECOND = 30e9
+CLAIM_SECONDS = 1e-6  # least work in one claim of tiles: a claim costs about 0.1 us when contended
+
+
+def estimate(call: Call) -> float:
+    """Seconds that a call takes on one core, roughly."""
+    own = max(call.kernel.flops(call) / FLOPS_PER_SECOND, call.kernel.nbytes(call) / BYTES_PER_SECOND)
+    return own + (estimate(call.then) if call.then else 0.0)
+
+
+class NativeRun:
+    """A program's calls in the native executor."""
+
+    def __init__(self, program: Program, form: str = "native"):
+        from ..kernels.native import core
+
+        self.program, self.form = program, form
+        program.workspace[...] = 0
+        self._places: dict[str, list[tuple[int, int]]] = {}  # source -> (call, slot)
+        self.executor = core.Executor([self._describe(i, c) for i, c in enumerate(program.calls)],
+                                      self._copies(program.feeds, scalars=True), self._copies(program.fetches))
+        self._feed_names, self._fetch_names = list(program.feeds), list(program.fetches)
+
+    def _describe(self, i: int, call: Call):
+        kernel, level = call.kernel, self.program.levels[i]
+        seconds, tiles = estimate(call), int(kernel.tiles(call))
+        grain = max(1, min(tiles, int(np.ceil(CLAIM_SECONDS * tiles / max(seconds, 1e-9)))))
+        then = self._plain(call.then) if call.then else None
+        for slot, t in enumerate((*call.outputs, *call.inputs)):
+            if t is not None and t.memory.source:
+                self._places.setdefault(t.memory.name, []).append((i, slot))
+        return (*self._plain(call), tiles, grain, level, int(kernel.scratch(call)), seconds, then)
+
+    def _plain(self, call: Call):
+        kernel = call.kernel
+        addresses = [0 if t is None else self.program.address(t) for t in (*call.outputs, *call.inputs)]
+        return (tables.form(self.form, kernel.name), addresses, [int(d) for d in kernel.sizes(call)],
+                kernel.numbers(call.attrs))
+
+    def _copies(self, tensors, scalars=False):
+        row = self.program._row
+        first = [(self.program.workspace.ctypes.data + row.offset, row.nbytes)] if scalars else []
+        return first + [(self.program.address(t), t.nbytes) for t in tensors.values()]
+
+    def bind(self, name: str, array: np.ndarray) -> None:
+        for call, slot in self._places.get(name, ()):
+            self.executor.set_buffer(call, slot, array.ctypes.data)
+
+    def _feed_addresses(self, table, feeds, offset):
+        # The table starts at row 0 of this run while feeds start at `offset`.
+        first = table.ctypes.data - offset * table.shape[1] * 8
+        return [first] + [self._check(feeds.get(n), self.program.feeds[n], n) for n in self._feed_names]
+
+    def _check(self, array, t, name) -> int:
+        if array is None:
+            return 0
+        if array.dtype != t.dtype or array.shape[1:] != t.shape or not array.flags.c_contiguous:
+            raise ValueError(f"{self.program.name}: {name} must be a C-contiguous array of {t.dtype} rows of shape "
+                             f"{t.shape}; got {array.dtype} rows of shape {array.shape[1:]}.")
+        return array.ctypes.data
+
+    def run(self, steps, table, feeds, fetches, offset, budget) -> int:
+        out = [self._check(fetches.get(n), self.program.fetches[n], n) for n in self._fetch_names]
+        return self.executor.run(steps, self._feed_addresses(table, feeds, offset), out,
+                                 machine.get_num_threads(), budget, offset)
+
+    def profile(self, steps, table, feeds) -> list:
+        times = self.executor.profile(steps, self._feed_addresses(table, feeds, 0),
+                                      [0] * len(self._fetch_names), machine.get_num_threads(), 0)
+        return [least * 1e-9 for least, _ in times]

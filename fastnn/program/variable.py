@@ -1,0 +1,146 @@
+"""Variables: named arrays that outlive programs, and the arenas in which they lie side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+ALIGN = 64  #: bytes; a cache line, and the widest vector
+
+_layout_epoch = 0
+
+
+def layout_epoch() -> int:
+    """Counts how often any variable moved in memory; programs compare it before they run."""
+    return _layout_epoch
+
+
+def aligned_zeros(count: int, dtype=np.float32) -> np.ndarray:
+    """A zeroed 1-D array whose first byte stands at a multiple of `ALIGN`."""
+    dtype = np.dtype(dtype)
+    raw = np.zeros(count * dtype.itemsize + ALIGN, np.uint8)
+    start = -raw.ctypes.data % ALIGN
+    return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
+def padded(count: int, itemsize: int) -> int:
+    """Elements that `count` take in an arena, up to the next aligned place."""
+    step = ALIGN // itemsize
+    return -(-count // step) * step
+
+
+class Arena:
+    """One contiguous, aligned piece of memory in which variables lie one after another.
+
+    The gaps between them (to the next aligned place) are zero and stay zero under every optimizer,
+    so one kernel call may run over the whole.
+    """
+
+    def __init__(self, sizes: Sequence[int], dtype=np.float32):
+        self.dtype = np.dtype(dtype)
+        self.offsets, end = [], 0
+        for size in sizes:
+            self.offsets.append(end)
+            end += padded(size, self.dtype.itemsize)
+        self.array = aligned_zeros(end, self.dtype)
+
+
+class Variable:
+    """A named array that layers and optimizers own and programs read and write.
+
+    Parameters
+    ----------
+    value : its first value; copied.
+    name : for people, messages and files.
+    trainable : whether gradients are taken for it; read when a model is compiled.
+
+    Examples
+    --------
+    >>> v = Variable(np.ones(3), name="scale")
+    >>> v.assign([1, 2, 3])
+    >>> v.numpy()
+    array([1., 2., 3.], dtype=float32)
+    """
+
+    def __init__(self, value, name: str = "variable", trainable: bool = True, dtype="float32",
+                 regularizer=None, constraint=None):
+        value = np.asarray(value, dtype)
+        self.name = name
+        self.path = name
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.constraint = constraint
+        self.shape = value.shape
+        self.dtype = value.dtype
+        self.arena = Arena([value.size], value.dtype)
+        self.offset = 0
+        self._view()
+        self.array[...] = value
+
+    def _view(self) -> None:
+        self.array = self.arena.array[self.offset : self.offset + self.size].reshape(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def move(self, arena: Arena, offset: int) -> None:
+        """Take the value along to another place; programs built before notice and lay out anew."""
+        global _layout_epoch
+        old = self.array
+        self.arena, self.offset = arena, offset
+        self._view()
+        self.array[...] = old
+        _layout_epoch += 1
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value."""
+        return self.array.copy()
+
+    @property
+    def value(self) -> np.ndarray:
+        """A read-only look at the value."""
+        view = self.array.view()
+        view.flags.writeable = False
+        return view
+
+    def assign(self, value) -> None:
+        """Overwrite the value in place.
+
+        Raises
+        ------
+        ValueError : the shape differs.
+        """
+        value = np.asarray(value)
+        if value.shape != self.shape:
+            raise ValueError(f"Variable {self.path!r} has shape {self.shape}; got a value of shape {value.shape}.")
+        self.array[...] = value
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.array, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+def pack(variables: Iterable[Variable]) -> Arena:
+    """Move variables of one dtype side by side into a new arena, in this order."""
+    variables = list(variables)
+    arena = Arena([v.size for v in variables], variables[0].dtype if variables else np.float32)
+    for v, offset in zip(variables, arena.offsets):
+        v.move(arena, offset)
+    return arena
+
+
+def packed(variables: Sequence[Variable]) -> bool:
+    """Whether these variables are all of one arena, in this order."""
+    if not variables:
+        return True
+    arena = variables[0].arena
+    return len(arena.offsets) == len(variables) and all(
+        v.arena is arena and v.offset == o for v, o in zip(variables, arena.offsets))
