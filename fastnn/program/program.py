@@ -110,8 +110,7 @@ class Program:
         offset : where in the feeds and fetches to begin.
         budget : seconds.
         """
-        if self.epoch != layout_epoch():
-            self._check_layout()
+        self.check_layout()
         table = self.table(steps)
         done = self._run.run(steps, table, feeds or {}, fetches or {}, offset, budget)
         self.step += done
@@ -126,7 +125,10 @@ class Program:
             table[:, i] = scalar.table(self.step, steps)
         return table
 
-    def _check_layout(self) -> None:
+    def check_layout(self) -> None:
+        """Raise `StaleProgram` if a variable moved in memory since the plan was made."""
+        if self.epoch == layout_epoch():
+            return
         for t in self.graph.variables.values():
             v = t.variable
             if v.arena.array is not t.memory.array or v.offset * v.dtype.itemsize != t.offset:
