@@ -323,7 +323,8 @@ class global_norm_scale(Kernel):
 
     def numpy(self, partial, limit):
         norm = np.sqrt(partial.sum())
-        return np.asarray(np.where(norm <= limit, 1.0, limit / np.maximum(norm, limit)), partial.dtype), np.asarray(norm)
+        scale = np.where(norm <= limit, 1.0, limit / np.maximum(norm, limit))
+        return scale.astype(partial.dtype), np.asarray(norm)
 
     def sizes(self, call: Call) -> tuple[int]:
         return (call["partial"].size,)
