@@ -27,8 +27,9 @@ struct fnn_norm_ops {
     void (*backward)(float *dx, const float *dy, const float *x, const float *end, const float *shift, const float *a,
                      const float *b, const float *offset, int64_t rows, int64_t columns, int64_t stride);
     /* Rows whose sums about `mean` are s and q join those that mean and m2 (sum of squares about
-     * mean) describe, `n` rows in all:  m2 += q - s*s/n;  mean += s/n   (Chan, Golub & LeVeque 1983) */
-    void (*merge)(float *mean, float *m2, const float *s, const float *q, int64_t columns, double n);
+     * mean) describe, `n` rows in all:  m2 += q - s*s/n;  mean += s/n   (Chan, Golub & LeVeque 1983).
+     * `carry` is the sum of the earlier rows about `mean`: what the last rounding of mean left over. */
+    void (*merge)(float *mean, float *m2, float *carry, const float *s, const float *q, int64_t columns, double n);
     /* rstd = 1 / sqrt(v + epsilon), v = m2 / n;  moving_mean += (mean - moving_mean) * rate;
      * moving_var += (m2 / n_var - moving_var) * rate */
     void (*finish)(float *rstd, float *moving_mean, float *moving_var, const float *mean, const float *m2,

@@ -23,7 +23,7 @@ cdef extern from "norm.h" nogil:
         void (*backward)(float *dx, const float *dy, const float *x, const float *end, const float *shift,
                          const float *a, const float *b, const float *offset, int64_t rows, int64_t columns,
                          int64_t stride) noexcept nogil
-        void (*merge)(float *mean, float *m2, const float *s, const float *q, int64_t columns,
+        void (*merge)(float *mean, float *m2, float *carry, const float *s, const float *q, int64_t columns,
                       double n) noexcept nogil
         void (*finish)(float *rstd, float *moving_mean, float *moving_var, const float *mean, const float *m2,
                        int64_t columns, double n, double n_var, double epsilon, double rate) noexcept nogil
@@ -45,6 +45,7 @@ cdef void moments(float *mean, float *m2, const float *x, const float *end, int6
     cdef const fnn_norm_ops *norm = fnn_norm(ops())
     cdef float s[WIDEST]
     cdef float q[WIDEST]
+    cdef float carry[WIDEST]
     cdef int64_t k, r, c, n
     # mean of the first chunk, up to rounding; the rest is put right by `merge`
     n = least(rows, CHUNK)
@@ -52,12 +53,13 @@ cdef void moments(float *mean, float *m2, const float *x, const float *end, int6
     for c in range(columns):
         mean[c] = s[c] * <float> (1.0 / <double> n)
         m2[c] = 0
+        carry[c] = 0
     for k in range((rows + CHUNK - 1) // CHUNK):
         r = k * CHUNK
         n = least(rows - r, CHUNK)
         # s, q = (x - mean).sum(0), np.square(x - mean).sum(0) of the chunk's rows
         norm.shifted_sums(s, q, x + r * stride, end, mean, n, columns, stride)
-        norm.merge(mean, m2, s, q, columns, <double> (r + n))
+        norm.merge(mean, m2, carry, s, q, columns, <double> (r + n))
 
 
 cdef void gradient_sums(float *dgamma, float *dbeta, const float *dy, const float *x, const float *end,
