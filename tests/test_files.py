@@ -48,16 +48,17 @@ def test_every_dtype_and_shape_comes_back(dtype, shape, tmp_path):
         assert a.flags.c_contiguous and a.flags.writeable and a.dtype.isnative
 
 
+any_name = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda s: s != "__metadata__")
+any_array = hnp.arrays(st.sampled_from(list(files.NAMES)), hnp.array_shapes(min_dims=0, min_side=0))
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    max_leaves=5,
+)
+
+
 @settings(max_examples=100, deadline=None)
-@given(
-    st.dictionaries(
-        st.text(st.characters(exclude_categories=["Cs"])).filter(lambda s: s != "__metadata__"),
-        hnp.arrays(st.sampled_from([np.dtype(d) for d in files.DTYPES.values()]), hnp.array_shapes(min_dims=0, min_side=0)),
-    ),
-    st.dictionaries(st.text(), st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-        lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5)),
-)  # fmt: skip
+@given(st.dictionaries(any_name, any_array), st.dictionaries(st.text(), any_json))
 def test_anything_comes_back(arrays, metadata):
     data = files.to_bytes(arrays, metadata)
     got, got_metadata = files.from_bytes(data)
@@ -76,8 +77,8 @@ def memory_layouts():
     return {
         "big endian": base.astype(">f8"), "big endian, strided": base.astype(">f8")[::2, ::-3], "Fortran": base.T,
         "negative strides": base[::-1, ::-1], "every second": base[::2, 1::2], "read-only": read_only,
-        "unaligned": unaligned, "broadcast": np.broadcast_to(np.float64(2), (3, 4)), "0-d big endian": np.array(7, ">i4"),
-        "scalar": np.float32(1.5), "list": [1.0, 2.0],
+        "unaligned": unaligned, "broadcast": np.broadcast_to(np.float64(2), (3, 4)),
+        "0-d big endian": np.array(7, ">i4"), "scalar": np.float32(1.5), "list": [1.0, 2.0],
     }  # fmt: skip
 
 
@@ -337,7 +338,7 @@ def old(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["_write_all", "_flush", "_keep_permissions"])
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError()])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt(), MemoryError()])
 def test_a_failure_anywhere_leaves_the_old_file(old, where, error, monkeypatch):
     def fail(*args):
         raise error
@@ -418,8 +419,9 @@ for i in itertools.count(1):
 def test_kill_at_any_moment_leaves_a_whole_file(tmp_path):
     path = tmp_path / "m.safetensors"
     moments = random.Random(1)
+    command = [sys.executable, "-c", WRITE_FOREVER, path]
     for _ in range(20):
-        with subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, path], stdout=subprocess.PIPE, env=child_env()) as p:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=child_env()) as p:
             assert p.stdout.readline() == b"writing\n"
             time.sleep(moments.uniform(0, 0.03))
             p.send_signal(signal.SIGKILL)

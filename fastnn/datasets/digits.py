@@ -29,7 +29,7 @@ def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.nda
     try:
         from sklearn.datasets import load_digits
     except ImportError as e:
-        raise ImportError("The digits come with scikit-learn, which is not there: pip install 'fastnn[sklearn]'.") from e
+        raise ImportError("The digits come with scikit-learn, which is missing: pip install 'fastnn[sklearn]'.") from e
     bunch = load_digits()
     images, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.uint8)
     test = np.zeros(len(labels), bool)

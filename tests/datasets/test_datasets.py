@@ -23,9 +23,11 @@ def as_idx(array, code=0x08):
 
 RNG = np.random.default_rng(0)
 MADE = {
-    "train-images-idx3-ubyte.gz": RNG.integers(0, 256, (6, 28, 28)), "train-labels-idx1-ubyte.gz": RNG.integers(0, 10, 6),
-    "t10k-images-idx3-ubyte.gz": RNG.integers(0, 256, (3, 28, 28)), "t10k-labels-idx1-ubyte.gz": RNG.integers(0, 10, 3),
-}  # fmt: skip
+    "train-images-idx3-ubyte.gz": RNG.integers(0, 256, (6, 28, 28)),
+    "train-labels-idx1-ubyte.gz": RNG.integers(0, 10, 6),
+    "t10k-images-idx3-ubyte.gz": RNG.integers(0, 256, (3, 28, 28)),
+    "t10k-labels-idx1-ubyte.gz": RNG.integers(0, 10, 3),
+}
 RAW = {name: as_idx(a) for name, a in MADE.items()}
 PACKED = {name: gzip.compress(raw) for name, raw in RAW.items()}
 PARTS = tuple(store.Part(name, len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in RAW.items())
@@ -88,7 +90,7 @@ def places(tmp_path, monkeypatch):
     return folders
 
 
-def fill(folder, **changed):
+def fill(folder):
     folder.mkdir(parents=True)
     for name, data in PACKED.items():
         (folder / name).write_bytes(data)
