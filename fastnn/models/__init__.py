@@ -1,0 +1,1 @@
+"""Models: how layers are put together, trained, evaluated and stored."""
