@@ -1,0 +1,1 @@
+"""Update rules (optimizers) and, in `schedules`, learning rates that change with the step."""
