@@ -8,6 +8,7 @@
 #ifndef FASTNN_GEMM_H
 #define FASTNN_GEMM_H
 
+#include "elementwise.h"   /* the activations; `dense` knows the first six */
 #include "fastnn.h"
 
 enum {
@@ -19,9 +20,6 @@ enum {
 };
 
 enum { FNN_GEMM_ADD = 1, FNN_GEMM_RELU = 2 };  /* `mode` of a micro-kernel */
-
-/* order of the `activation` choices in fastnn/kernels/dense.py */
-enum { FNN_LINEAR, FNN_RELU, FNN_SIGMOID, FNN_TANH, FNN_ELU, FNN_SELU };
 
 /* c[i,j] = mode ADD ? c[i,j] : 0;  += a[i,k] b[k,j] over k;  += bias[j];  mode RELU: max(0, .)
  *

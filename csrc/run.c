@@ -78,7 +78,8 @@ static inline void feed(const fnn_program *p, char *const *rows, int64_t row)
 {
     for (int64_t i = 0; i < p->feed_count; i++) {
         const fnn_copy *c = &p->feeds[i];
-        memcpy(c->buffer, rows[i] + row * c->bytes, (size_t)c->bytes);
+        if (rows[i])
+            memcpy(c->buffer, rows[i] + row * c->bytes, (size_t)c->bytes);
     }
 }
 
@@ -87,7 +88,8 @@ static inline void fetch(const fnn_program *p, char *const *rows, int64_t row)
     rows += p->feed_count;
     for (int64_t i = 0; i < p->fetch_count; i++) {
         const fnn_copy *c = &p->fetches[i];
-        memcpy(rows[i] + row * c->bytes, c->buffer, (size_t)c->bytes);
+        if (rows[i])
+            memcpy(rows[i] + row * c->bytes, c->buffer, (size_t)c->bytes);
     }
 }
 

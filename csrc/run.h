@@ -34,7 +34,7 @@ typedef struct fnn_program {
 enum { FNN_NO_MEMORY = -1, FNN_BUSY = -2 };
 
 /* Execute up to `steps` >= 1 steps; step s copies row offset + s of each feed in, and of each fetch
- * out; `rows` points to the first row of each feed, then of each fetch.  Stops after the step in
+ * out; `rows` points to the first row of each feed, then of each fetch, NULL for one left as it is.  Stops after the step in
  * which `budget` seconds have passed.  Gives the number of steps done, or a negative code if
  * nothing was done. */
 int64_t fnn_run(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int threads, double budget);

@@ -2,6 +2,7 @@
 
 import os
 
+from cpython.buffer cimport (PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -230,6 +231,41 @@ cdef class Executor:
             raise IndexError(f"This program has {self.p.line_count} calls; there is no call {i}.")
         with nogil:
             done = fnn_run_line(self.p, i, threads)
+        self._checked(done)
+
+    def set_buffer(self, int64_t call, int64_t slot, uintptr_t address):
+        """Point slot `slot` of call `call` at other memory, for data that is bound anew for each run."""
+        if not 0 <= call < self.p.line_count or slot < 0:
+            raise IndexError(f"This program has {self.p.line_count} calls; there is no call {call}.")
+        (<void **> self.p.lines[call].call.buf)[slot] = <void *> address
+
+    def once(self, object source, object target, int threads):
+        """Execute one step with the buffer `source` as the last feed and `target` as the last fetch.
+
+        The short way for inference on one array: no lists, no addresses. Both are C-contiguous buffers of the
+        very sizes of that feed and fetch; all other feeds and fetches are left as they are.
+        """
+        cdef Py_buffer here, there
+        cdef char *rows[16]
+        cdef int64_t done, feeds = self.p.feed_count, fetches = self.p.fetch_count
+        if feeds < 1 or fetches < 1 or feeds + fetches > 16:
+            raise ValueError("once needs a program with feeds and fetches, at most 16 of them.")
+        memset(rows, 0, sizeof(rows))
+        PyObject_GetBuffer(source, &here, PyBUF_C_CONTIGUOUS)
+        try:
+            PyObject_GetBuffer(target, &there, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            try:
+                if here.len != self.p.feeds[feeds - 1].bytes or there.len != self.p.fetches[fetches - 1].bytes:
+                    raise ValueError(f"This program takes {self.p.feeds[feeds - 1].bytes} bytes and gives "
+                                     f"{self.p.fetches[fetches - 1].bytes}; got room for {here.len} and {there.len}.")
+                rows[feeds - 1] = <char *> here.buf
+                rows[feeds + fetches - 1] = <char *> there.buf
+                with nogil:
+                    done = fnn_run(self.p, 1, rows, 0, threads, 1e9)
+            finally:
+                PyBuffer_Release(&there)
+        finally:
+            PyBuffer_Release(&here)
         self._checked(done)
 
     cdef char **_rows(self, list feeds, list fetches) except NULL:
