@@ -43,7 +43,7 @@ format: $(VENV)/tool-ruff ## let the machine set style right, in Python and (wit
 sanitize: $(VENV)/installed-test ## kernel tests with AddressSanitizer and UBSan (GCC)
 	$(PIP) install 'cython>=3.1' 'setuptools>=77'
 	CC=gcc FASTNN_SANITIZE=1 $(PY) setup.py -q build --build-base build/asan-base --build-lib build/asan
-	$(call check,build/asan-check,build/asan,tests/kernels,PYTHONPATH="$(CURDIR)/build/asan" PYTHONMALLOC=malloc \
+	$(call check,build/asan-check,build/asan,tests/test_package.py tests/kernels,PYTHONPATH="$(CURDIR)/build/asan" PYTHONMALLOC=malloc \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1)
 
 clean: ## remove everything that make made, .venv too

@@ -1,5 +1,12 @@
-"""The one category of fastnn's warnings."""
+"""The category of every warning that fastnn gives, so that people can filter them in one line."""
 
 
 class FastnnWarning(UserWarning):
-    """Something that fastnn did, or could not do, which the user may not expect."""
+    """Something that runs, and is probably not what was meant.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("error", FastnnWarning)      # make them stop the program
+    >>> warnings.simplefilter("default", FastnnWarning)
+    """

@@ -12,14 +12,14 @@ from .graph import Graph, Memory, Tensor
 
 def prune(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
     """The calls that lead to a wanted tensor or write over memory that outlives the program."""
-    live = {id(t.base) for t in wanted}
+    live = {id(t.memory) for t in wanted}  # memories, not tensors: an optimizer reads many gradients as one
     kept = []
     for call in reversed(calls):
         lasting = any(t.memory.array is not None for t in call.outputs)
         updates = set(call.kernel.outputs) & set(call.kernel.inputs)
-        if lasting or updates or any(id(t.base) in live for t in call.outputs):
+        if lasting or updates or any(id(t.memory) in live for t in call.outputs):
             kept.append(call)
-            live.update(id(t.base) for t in call.inputs if t is not None)
+            live.update(id(t.memory) for t in call.inputs if t is not None)
     return kept[::-1]
 
 
