@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check -q
+PIP := $(PY) -m pip --disable-pip-version-check -qq
 
 # What the wheel is made of. The list is kept in a file that changes with it, so that a deleted file is noticed too.
 SOURCES := $(sort $(shell find fastnn csrc -type f \( -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.inc' \
