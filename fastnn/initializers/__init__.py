@@ -54,7 +54,7 @@ glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
 he_normal, he_uniform = HeNormal, HeUniform
 lecun_normal, lecun_uniform = LecunNormal, LecunUniform
 IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
-__all__ += [*(_class.__name__ for _class in CLASSES), *(name for name in KNOWN if name in globals())]
+__all__ += [name for name in KNOWN if name in globals()]
 
 
 def get(identifier) -> Initializer | Callable | None:
