@@ -48,7 +48,8 @@ class Program:
         self.scalars = graph.scalars
         self.step = 0
         self.lock = threading.RLock()
-        self._check_layout()
+        self.epoch = -1
+        self.check_layout()
         self._row = Memory(8 * max(1, len(self.scalars)), "step scalars", kept=True)
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)
@@ -119,8 +120,7 @@ class Program:
         budget : seconds.
         """
         with self.lock:
-            if self.epoch != layout_epoch():
-                self._check_layout()
+            self.check_layout()
             table = self.table(steps)
             done = self._run.run(steps, table, feeds or {}, fetches or {}, offset, budget)
             self.step += done
@@ -135,7 +135,10 @@ class Program:
             table[:, i] = scalar.table(self.step, steps)
         return table
 
-    def _check_layout(self) -> None:
+    def check_layout(self) -> None:
+        """Raise `StaleProgram` if a variable moved in memory since the plan was made."""
+        if self.epoch == layout_epoch():
+            return
         for t in self.graph.variables.values():
             v = t.variable
             if v.arena.array is not t.memory.array or v.offset * v.dtype.itemsize != t.offset:
@@ -165,8 +168,7 @@ class Program:
         The steps are real ones, so what they overwrite (weights, optimizer state) is put back afterwards.
         """
         with self.lock:
-            if self.epoch != layout_epoch():
-                self._check_layout()
+            self.check_layout()
             lasting = {id(t.memory): t.memory.array for c in self.calls for t in fuse.written(c)
                        if t.memory.array is not None}
             before = [(array, array.copy()) for array in lasting.values()]

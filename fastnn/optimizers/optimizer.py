@@ -1,0 +1,563 @@
+"""The base of all optimizers: arenas of slots, clipping, weight decay, and one call for the whole update."""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import spelling
+from ..kernels import optim
+from ..program.graph import Graph, Memory, Scalar, Tensor
+from ..program.variable import Arena, Variable, aligned_zeros, pack, packed, padded
+from ..warnings import FastnnWarning
+from . import checks
+
+#: Keras arguments that exist here only in their neutral value, so that its configs can be read
+NEUTRAL = {
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "loss_scale_factor": None,
+    "gradient_accumulation_steps": None,
+    "amsgrad": False,
+}
+
+
+class Steps:
+    """How one optimizer counts within one graph: it may be applied several times in a step.
+
+    The optimizer is not kept alive by the counting; the graph keeps it through its scalars.
+    """
+
+    def __init__(self, optimizer: Optimizer):
+        self.optimizer, self.count = optimizer, 0
+
+    def add(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def advance(self, done: int) -> None:
+        self.optimizer.iterations += done * self.count
+
+    def numbers(self, place: int, steps: int) -> tuple[int, int, int]:
+        """(first iteration, iterations in all, stride) of the apply that is number `place` of the step."""
+        return self.optimizer.iterations, steps * self.count, self.count
+
+
+class Optimizer:
+    """Base of the update rules.
+
+    A subclass names its slots in `slot_names`, and writes `update`, which emits the calls for one
+    stretch of the arena. All variables lie side by side in one arena, and each slot is one array of the
+    same layout: an update of everything is a single kernel call.
+
+    Parameters
+    ----------
+    learning_rate : a number of 0 or more, or a schedule (an object with ``table(first, count)``).
+    weight_decay : decoupled decay: ``w -= learning_rate * weight_decay * w`` before each update.
+    clipnorm : each variable's gradient is scaled down to at most this Euclidean norm.
+    clipvalue : each element of each gradient is brought into ``[-clipvalue, clipvalue]``.
+    global_clipnorm : all gradients together are scaled down to at most this norm.
+    name : for people and files.
+
+    Attributes
+    ----------
+    iterations : updates done so far.
+    slots : slot name -> 1-D array, laid out as `arena`.
+    arena : where the variables stand; ``None`` before `build`.
+
+    Notes
+    -----
+    Clipping overwrites the gradient tensors that were handed to `apply`.
+    """
+
+    slot_names: tuple[str, ...] = ()
+    decays = False  #: whether `update` takes care of weight decay itself
+
+    def __init__(self, learning_rate=0.01, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
+                 name: str | None = None, **later: Any):
+        self._refuse_unknown(later)
+        who = type(self).__name__
+        self.name = name or _snake(who)
+        self.weight_decay = checks.at_least_zero(who, "weight_decay", weight_decay, optional=True)
+        self.clipnorm = checks.positive(who, "clipnorm", clipnorm, optional=True)
+        self.clipvalue = checks.positive(who, "clipvalue", clipvalue, optional=True)
+        self.global_clipnorm = checks.positive(who, "global_clipnorm", global_clipnorm, optional=True)
+        given = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{who} takes one kind of clipping at a time; got {' and '.join(given)}.")
+        self._rate = None
+        self.learning_rate = learning_rate
+        self.iterations = 0
+        self.arena: Arena | None = None
+        self.slots: dict[str, np.ndarray] = {}
+        self._variables: list[Variable] = []
+        self._steps: weakref.WeakKeyDictionary[Graph, Steps] = weakref.WeakKeyDictionary()
+        self._programs: dict[tuple, Any] = {}
+        self._lock = threading.Lock()
+
+    def _refuse_unknown(self, later: dict[str, Any]) -> None:
+        import inspect
+
+        who = type(self).__name__
+        for name, value in later.items():
+            if name not in NEUTRAL:
+                known = [n for c in type(self).__mro__ if issubclass(c, Optimizer)
+                         for n in inspect.signature(c.__init__).parameters if n not in ("self", "later", "common")]
+                close = spelling.nearest(name, known)
+                hint = f": did you mean {close!r}?" if close else f"; it takes {', '.join(dict.fromkeys(known))}."
+                raise TypeError(f"{who} has no argument {name!r}{hint}")
+            if value != NEUTRAL[name] and name != "ema_momentum":
+                raise ValueError(f"{who} can't do {name}={value!r} yet; leave it at {NEUTRAL[name]!r}.")
+
+    # ------------------------------------------------------------------ learning rate
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next update. A number or a schedule may be set between runs.
+
+        Examples
+        --------
+        >>> from fastnn.optimizers import SGD
+        >>> optimizer = SGD(0.5)
+        >>> optimizer.learning_rate = 0.25
+        >>> optimizer.learning_rate
+        0.25
+        """
+        return float(self.rates(self.iterations, 1)[0])
+
+    @learning_rate.setter
+    def learning_rate(self, value) -> None:
+        if hasattr(value, "table"):
+            self._rate = value
+            return
+        if isinstance(value, dict):
+            self.learning_rate = _schedule_from(value)
+            return
+        if hasattr(self._rate, "table"):
+            raise TypeError(f"{self.name} was made with a schedule as its learning rate, so a number can't be set; "
+                            "make the optimizer with a number, or set another schedule.")
+        self._rate = checks.at_least_zero(type(self).__name__, "learning_rate", value)
+
+    @property
+    def schedule(self):
+        """The schedule of the learning rate, or ``None`` if it is a number."""
+        return self._rate if hasattr(self._rate, "table") else None
+
+    def rates(self, first: int, count: int) -> np.ndarray:
+        """The learning rates of updates first..first+count-1, in float64."""
+        if hasattr(self._rate, "table"):
+            return np.asarray(self._rate.table(first, count), np.float64)
+        return np.full(count, self._rate)
+
+    # ------------------------------------------------------------------ variables and slots
+
+    @property
+    def built(self) -> bool:
+        return self.arena is not None
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The variables that this optimizer updates, in the order of the arena."""
+        return list(self._variables)
+
+    def build(self, variables: Iterable[Variable]) -> None:
+        """Lay the variables side by side and make the slots; with the same variables again, keep the slots.
+
+        Raises
+        ------
+        ValueError : other variables than those it was built for.
+        """
+        variables = list(variables)
+        if self.built:
+            if {id(v) for v in variables} != {id(v) for v in self._variables}:
+                self._refuse_strangers(variables)
+                raise ValueError(f"{self.name} was built for {len(self._variables)} variables and is now given "
+                                 f"{len(variables)} of them; make a new optimizer for another set of variables.")
+            self._settle(self._variables)
+            return
+        self._check_variables(variables)
+        self._settle(variables)
+        self._variables = variables
+
+    def _settle(self, variables: list[Variable]) -> None:
+        """Pack the variables if they are not (or no longer), and see to slots of that size."""
+        if variables and packed(variables):
+            arena = variables[0].arena
+        else:
+            size = sum(padded(v.size, v.dtype.itemsize) for v in variables)  # allocate before anything moves
+            slots = self.slots or self._zeroed(size, variables)
+            arena = pack(variables)
+            self.slots = slots
+        if len(self.slots) != len(self.slot_names):
+            self.slots = self._zeroed(arena.array.size, variables)
+        if arena is not self.arena:
+            self._programs.clear()
+        self.arena = arena
+
+    def _zeroed(self, size: int, variables: list[Variable]) -> dict[str, np.ndarray]:
+        dtype = variables[0].dtype if variables else np.float32
+        return {name: aligned_zeros(size, dtype) for name in self.slot_names}
+
+    def _check_variables(self, variables: list[Variable]) -> None:
+        for v in variables:
+            if not isinstance(v, Variable):
+                raise TypeError(f"{self.name} updates variables; got {type(v).__name__}.")
+            if v.dtype != variables[0].dtype or v.dtype.kind != "f":
+                raise ValueError(f"{self.name} needs float variables of one dtype; {v.path} has {v.dtype} beside "
+                                 f"{variables[0].dtype} of {variables[0].path}.")
+            if v.constraint is not None:
+                raise ValueError(f"{self.name} can't keep the constraint of {v.path} yet; leave it away.")
+        if len({id(v) for v in variables}) != len(variables):
+            raise ValueError(f"{self.name} was given the same variable twice.")
+
+    def _refuse_strangers(self, variables: Sequence[Variable]) -> None:
+        known = {id(v) for v in self._variables}
+        for v in variables:
+            if id(v) not in known:
+                raise ValueError(f"Unknown variable {getattr(v, 'path', v)}: {self.name} can only update the variables "
+                                 "that it was built for; make a new optimizer for another set of variables.")
+
+    # ------------------------------------------------------------------ applying gradients
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> int:
+        """`apply` for (gradient, variable) pairs; returns `iterations`."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+        return self.iterations
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None) -> None:
+        """Update variables by their gradients.
+
+        Given tensors, the update is emitted into their program; given arrays, one step is done at once.
+
+        Parameters
+        ----------
+        grads : one gradient for each variable; ``None`` where there is none (warned about, and left as it is).
+        trainable_variables : what the gradients belong to; by default all that it was built for.
+        """
+        grads = list(grads)
+        if not grads:
+            return
+        if trainable_variables is None:
+            if not self.built:
+                raise ValueError(f"{self.name} does not know its variables yet: give them with the gradients, or call "
+                                 "build(variables) first.")
+            trainable_variables = self._variables
+        variables = list(trainable_variables)
+        if len(grads) != len(variables):
+            raise ValueError(f"{self.name} got {len(grads)} gradients for {len(variables)} variables.")
+        self._build_or_check(variables)
+        pairs = self._present(grads, variables)
+        graphs = {id(g.graph): g.graph for g, _ in pairs if isinstance(g, Tensor)}
+        if len(graphs) > 1:
+            raise ValueError(f"{self.name} got gradients from {len(graphs)} programs; they must be of one.")
+        for g, v in pairs:
+            shape = np.shape(g) if not isinstance(g, Tensor) else g.shape
+            if shape != v.shape:
+                raise ValueError(f"{self.name}: the gradient for {v.path} has shape {shape}; wanted {v.shape}.")
+        if graphs:
+            self._emit(next(iter(graphs.values())), pairs)
+        else:
+            self._run(pairs)
+
+    def _build_or_check(self, variables: list[Variable]) -> None:
+        if self.built:
+            self._refuse_strangers(variables)
+            if len({id(v) for v in variables}) != len(variables):
+                raise ValueError(f"{self.name} was given the same variable twice.")
+            self._settle(self._variables)
+        else:
+            self.build(variables)
+
+    def _present(self, grads: list, variables: list[Variable]) -> list[tuple[Any, Variable]]:
+        pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
+        missing = [v.path for g, v in zip(grads, variables) if g is None]
+        if not pairs:
+            raise ValueError(f"{self.name} got no gradient for any variable; does the loss depend on them?")
+        if missing:
+            warnings.warn(f"{self.name} got no gradient for {', '.join(missing)}: the loss does not depend on "
+                          f"{'it' if len(missing) == 1 else 'them'}, and no update is done.", FastnnWarning,
+                          stacklevel=4)
+        return sorted(pairs, key=lambda pair: pair[1].offset)
+
+    def _emit(self, graph: Graph, pairs: list[tuple[Any, Variable]]) -> None:
+        """Bring the gradients side by side, then emit the update."""
+        from ..kernels.elementwise import copy
+
+        self._follow(graph)
+        if self._clips is None and all(isinstance(g, Tensor) and g.memory.array is not None for g, _ in pairs):
+            self._update_each(graph, pairs)
+            return
+        memory = self._gradient_memory()
+        for g, v in pairs:
+            g = graph.tensor(np.asarray(g, v.dtype) if not isinstance(g, Tensor) else g)
+            if g.dtype != v.dtype:
+                raise ValueError(f"{self.name}: the gradient for {v.path} is {g.dtype}; wanted {v.dtype}.")
+            if not _movable(graph, g):
+                with graph.note(self.name):
+                    g = copy(g)
+            g.place(memory, v.offset * v.dtype.itemsize)
+        self._update_all(graph, memory, [v for _, v in pairs])
+
+    def _follow(self, graph: Graph) -> None:
+        """Variables that moved since the graph read them: its tensors go where they are now."""
+        for v in self._variables:
+            t = graph.variables.get(id(v))
+            if t is None or t.memory.array is v.arena.array and t.offset == v.offset * v.dtype.itemsize:
+                continue
+            if t.memory.version:
+                raise ValueError(f"{v.path} is updated in this program at a place that it has left since: build all "
+                                 "optimizers before tracing, over variables that do not overlap.")
+            t.place(graph.bound(v.arena.array, v.path), v.offset * v.dtype.itemsize)
+
+    def _gradient_memory(self) -> Memory:
+        # Kept for the whole step and zeroed with the workspace: the gaps stay zero, as in the arena.
+        return Memory(self.arena.array.nbytes, "gradients", kept=True)
+
+    @property
+    def _clips(self) -> float | None:
+        return next((c for c in (self.clipvalue, self.clipnorm, self.global_clipnorm) if c is not None), None)
+
+    def _update_each(self, graph: Graph, pairs: list[tuple[Tensor, Variable]]) -> None:
+        """Gradients that stand in memory of their own are read there: one update for each variable."""
+        scalars = self._step_scalars(graph)
+        with graph.note(self.name):
+            for g, v in pairs:
+                self._update_stretch(graph, g.reshape(v.size), v.offset, v.offset + v.size, scalars)
+
+    def _step_scalars(self, graph: Graph) -> _Scalars:
+        if graph not in self._steps:
+            self._steps[graph] = Steps(self)
+            graph.after.append(self._steps[graph].advance)
+        steps = self._steps[graph]
+        return _Scalars(self, graph, steps, steps.add())
+
+    def _update_stretch(self, graph: Graph, g: Tensor, start: int, stop: int, scalars: _Scalars) -> None:
+        w = graph.flat(self.arena.array, start, stop, "weights")
+        slots = [graph.flat(self.slots[n], start, stop, n) for n in self.slot_names]
+        if self.weight_decay and not self.decays:
+            from ..kernels.elementwise import copy
+
+            # There is no kernel for decay alone: it is descent along w itself.
+            optim.sgd(copy(w), scalars["decay"], w)
+        self.update(g, w, slots, scalars)
+
+    def _update_all(self, graph: Graph, memory: Memory, variables: list[Variable]) -> None:
+        scalars = self._step_scalars(graph)
+        with graph.note(self.name):
+            self._clip(graph, memory, variables)
+            for start, stop in self._runs(variables):
+                self._update_stretch(graph, self._flat_gradient(graph, memory, start, stop), start, stop, scalars)
+
+    def _runs(self, variables: list[Variable]) -> list[tuple[int, int]]:
+        """The stretches of the arena that these variables fill, with the gaps behind them."""
+        ends = dict(zip(self.arena.offsets, [*self.arena.offsets[1:], self.arena.array.size]))
+        runs: list[tuple[int, int]] = []
+        for v in variables:
+            if runs and runs[-1][1] == v.offset:
+                runs[-1] = (runs[-1][0], ends[v.offset])
+            else:
+                runs.append((v.offset, ends[v.offset]))
+        return [(a, b) for a, b in runs if b > a]
+
+    def _flat_gradient(self, graph: Graph, memory: Memory, start: int, stop: int) -> Tensor:
+        dtype = self.arena.dtype
+        return Tensor(graph, (stop - start,), dtype, memory, start * dtype.itemsize, name="gradients")
+
+    def _clip(self, graph: Graph, memory: Memory, variables: list[Variable]) -> None:
+        if self.clipvalue is not None:
+            for start, stop in self._runs(variables):
+                optim.clip_inplace(self._flat_gradient(graph, memory, start, stop), limit=self.clipvalue)
+        elif self.clipnorm is not None:
+            for v in variables:
+                if v.size:
+                    g = self._flat_gradient(graph, memory, v.offset, v.offset + v.size)
+                    self._scale_to(g, [g], self.clipnorm)
+        elif self.global_clipnorm is not None and self.arena.array.size:
+            # Where a variable got no gradient the memory is zero, so the whole is summed.
+            whole = self._flat_gradient(graph, memory, 0, self.arena.array.size)
+            runs = [self._flat_gradient(graph, memory, *run) for run in self._runs(variables)]
+            self._scale_to(whole, runs, self.global_clipnorm)
+
+    @staticmethod
+    def _scale_to(measured: Tensor, scaled: list[Tensor], limit: float) -> None:
+        scale, _ = optim.global_norm_scale(optim.sum_of_squares(measured), limit=limit)
+        for g in scaled:
+            optim.scale_inplace(scale, g)
+
+    def update(self, g: Tensor, w: Tensor, slots: list[Tensor], scalars: _Scalars) -> None:
+        """Emit the update of one stretch of the arena: all arguments are 1-D tensors of one size.
+
+        ``scalars["rate"]`` is the step scalar whose values the method ``rate_table`` (or, in general,
+        ``<name>_table``) gives: ``table(rates, t)`` with the learning rates and the numbers of the updates
+        counted from 1, both float64 arrays.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override update(g, w, slots, scalars).")
+
+    def rate_table(self, rates: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The learning rate itself."""
+        return rates
+
+    def decay_table(self, rates: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The share of each weight that decays in an update."""
+        return rates * (self.weight_decay or 0.0)
+
+    def _run(self, pairs: list[tuple[np.ndarray, Variable]]) -> None:
+        """One step with arrays as gradients, through a small program that is kept."""
+        from ..program.backend import get_backend
+        from ..program.program import Program
+
+        key = (get_backend(), tuple(id(v) for _, v in pairs))
+        with self._lock:
+            if key not in self._programs:
+                graph = Graph(self.name)
+                memory = self._gradient_memory()
+                for i, (_, v) in enumerate(pairs):
+                    graph.feed(f"gradient {i}", v.shape, v.dtype).place(memory, v.offset * v.dtype.itemsize)
+                self._update_all(graph, memory, [v for _, v in pairs])
+                if len(self._programs) > 7:
+                    self._programs.pop(next(iter(self._programs)))
+                self._programs[key] = Program(graph)
+            feeds = {f"gradient {i}": np.ascontiguousarray(g, v.dtype).reshape(1, *v.shape)
+                     for i, (g, v) in enumerate(pairs)}
+            self._programs[key].run(1, feeds)
+
+    # ------------------------------------------------------------------ state
+
+    def _places(self) -> dict[str, tuple[str, Variable]]:
+        """Name in files -> (slot, variable)."""
+        kind, names, seen = _snake(type(self).__name__), [], set()
+        for v in self._variables:
+            path, n = v.path, 1
+            while path in seen:
+                path, n = f"{v.path}_{n}", n + 1
+            seen.add(path)
+            names.append(path)
+        return {f"{kind}/{slot}/{path}": (slot, v) for slot in self.slot_names
+                for path, v in zip(names, self._variables)}
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """What must be stored to go on later: slots per variable, `iterations`, the rate if it is a number.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastnn.optimizers import SGD
+        >>> SGD(0.5).get_state()
+        {'iterations': array(0), 'learning_rate': array(0.5)}
+        """
+        state = {"iterations": np.array(self.iterations, np.int64)}
+        if self.schedule is None:
+            state["learning_rate"] = np.array(self._rate, np.float64)
+        for name, (slot, v) in self._places().items():
+            state[name] = self.slots[slot][v.offset : v.offset + v.size].reshape(v.shape).copy()
+        return state
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what `get_state` gave; everything is checked before anything changes.
+
+        Raises
+        ------
+        ValueError : an entry is missing, unknown or of another shape.
+        """
+        places = self._places()
+        wanted = {"iterations", *places} | ({"learning_rate"} if self.schedule is None else set())
+        missing, unknown = sorted(wanted - {"learning_rate"} - set(state)), sorted(set(state) - wanted)
+        if unknown and unknown != ["learning_rate"]:
+            built = "" if self.built else " (it is not built yet: call build(variables) first)"
+            raise ValueError(f"{self.name} has no place for {unknown[0]!r} of the state{built}.")
+        if missing:
+            raise ValueError(f"The state for {self.name} lacks {missing[0]!r}.")
+        values = {}
+        for name, (_, v) in places.items():
+            value = np.asarray(state[name])
+            if value.shape != v.shape or value.dtype.kind not in "fiu":
+                raise ValueError(f"{name} has shape {value.shape} and dtype {value.dtype} in the state; "
+                                 f"{self.name} needs {v.shape} and {v.dtype}.")
+            values[name] = value
+        iterations = checks.count(self.name, "iterations", state["iterations"])
+        rate = self._rate
+        if self.schedule is None and "learning_rate" in state:
+            rate = checks.at_least_zero(self.name, "learning_rate", state["learning_rate"])
+        for name, (slot, v) in places.items():
+            self.slots[slot][v.offset : v.offset + v.size] = values[name].reshape(-1)
+        self.iterations, self._rate = iterations, rate
+
+    # ------------------------------------------------------------------ configuration
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this optimizer again, as JSON can hold them."""
+        rate = self._rate
+        if self.schedule is not None:
+            rate = {"class_name": type(rate).__name__, "config": rate.get_config()}
+        return {"name": self.name, "learning_rate": rate, "weight_decay": self.weight_decay,
+                "clipnorm": self.clipnorm, "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Optimizer:
+        """A new optimizer from `get_config`; configs written by Keras are understood."""
+        config = dict(config)
+        if isinstance(config.get("learning_rate"), dict):
+            config["learning_rate"] = _schedule_from(config["learning_rate"], custom_objects)
+        return cls(**config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and pickles count anew in programs of their own.
+        hidden = ("_steps", "_programs", "_lock")
+        return {k: v for k, v in self.__dict__.items() if k not in hidden}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._steps, self._programs, self._lock = weakref.WeakKeyDictionary(), {}, threading.Lock()
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None and k != "name")
+        return f"{type(self).__name__}({shown})"
+
+
+class _Scalars:
+    """The step scalars of one apply, made when asked for: ``scalars["alpha"]`` calls ``alpha_table``."""
+
+    def __init__(self, optimizer: Optimizer, graph: Graph, steps: Steps, place: int):
+        self.optimizer, self.graph, self.steps, self.place = optimizer, graph, steps, place
+        self.made: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.made:
+            formula = getattr(self.optimizer, f"{name}_table")
+
+            def table(first: int, count: int) -> np.ndarray:
+                # Its own count decides, not the program's: an optimizer may have run elsewhere before.
+                begin, every, stride = self.steps.numbers(self.place, count)
+                t = begin + 1 + np.arange(self.place, every, stride, dtype=np.float64)
+                return formula(self.optimizer.rates(begin, every)[self.place :: stride], t)
+
+            self.made[name] = self.graph.scalar(Scalar(f"{self.optimizer.name} {name}", table))
+        return self.made[name]
+
+
+def _movable(graph: Graph, g: Tensor) -> bool:
+    """Whether a gradient is alone in memory that the plan still has to lay out."""
+    base, memory = g.base, g.memory
+    alone = memory is not None and base.offset == 0 and memory.nbytes == base.nbytes
+    own = alone and memory.array is None and not memory.kept and not memory.source
+    return own and base.call is not None and base.size == g.size and not any(
+        base is t.base for t in (*graph.feeds.values(), *graph.fetches.values()))
+
+
+def _snake(name: str) -> str:
+    return {"AdamW": "adamw", "RMSprop": "rmsprop"}.get(name) or re.sub(
+        r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _schedule_from(config: dict[str, Any], custom_objects: dict | None = None):
+    from . import schedules
+
+    return schedules.deserialize(config, custom_objects) if custom_objects else schedules.deserialize(config)

@@ -1,0 +1,489 @@
+"""Trajectories against numbers worked by hand, NumPy in float64, PyTorch and Keras."""
+
+import os
+
+import numpy as np
+import pytest
+
+from fastnn import optimizers
+from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from fastnn.program.graph import Graph
+from fastnn.program.program import Program
+from fastnn.program.variable import Variable, pack
+
+SHAPES = [(5, 7), (7,), (3, 1, 2), (33,)]
+STEPS = 50
+
+
+def start(seed=0):
+    rng = np.random.default_rng(seed)
+    values = [rng.standard_normal(s).astype(np.float32) for s in SHAPES]
+    grads = [[rng.standard_normal(s).astype(np.float32) * (1 + t % 3) for s in SHAPES] for t in range(STEPS)]
+    return values, grads
+
+
+def variables(values, dtype="float32"):
+    made = [Variable(v, name=f"v{i}", dtype=dtype) for i, v in enumerate(values)]
+    return made
+
+
+def trajectory(optimizer, dtype="float32", seed=0):
+    values, grads = start(seed)
+    made = variables(values, dtype)
+    for g in grads:
+        optimizer.apply(g, made)
+    assert optimizer.iterations == STEPS
+    return [v.numpy() for v in made]
+
+
+def close(a, b, tolerance=2e-5):
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+PAIRS = [  # ours, the class and the arguments in PyTorch; only rules that are the same in both
+    (lambda: SGD(0.05), "SGD", {"lr": 0.05}),
+    (lambda: SGD(0.05, momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
+    (lambda: SGD(0.05, momentum=0.8, nesterov=True), "SGD", {"lr": 0.05, "momentum": 0.8, "nesterov": True}),
+    (lambda: RMSprop(0.01, rho=0.8, epsilon=1e-3, epsilon_inside_sqrt=False), "RMSprop",
+     {"lr": 0.01, "alpha": 0.8, "eps": 1e-3}),
+    (lambda: RMSprop(0.01, momentum=0.5, epsilon=1e-3, epsilon_inside_sqrt=False), "RMSprop",
+     {"lr": 0.01, "alpha": 0.9, "eps": 1e-3, "momentum": 0.5}),
+    (lambda: RMSprop(0.01, momentum=0.5, centered=True, epsilon=1e-2, epsilon_inside_sqrt=False), "RMSprop",
+     {"lr": 0.01, "alpha": 0.9, "eps": 1e-2, "momentum": 0.5, "centered": True}),
+    (lambda: Adam(0.02, epsilon=1e-2, epsilon_mode="outside"), "Adam", {"lr": 0.02, "eps": 1e-2}),
+    (lambda: Adam(0.02, 0.8, 0.95, epsilon_mode="outside"), "Adam", {"lr": 0.02, "eps": 1e-7, "betas": (0.8, 0.95)}),
+    (lambda: AdamW(0.02, weight_decay=0.3, epsilon=1e-2, epsilon_mode="outside"), "AdamW",
+     {"lr": 0.02, "eps": 1e-2, "weight_decay": 0.3}),
+]
+
+
+@pytest.mark.parametrize("case", range(len(PAIRS)))
+def test_trajectory_is_pytorchs(case):
+    torch = pytest.importorskip("torch")
+    make, kind, arguments = PAIRS[case]
+    values, grads = start()
+    theirs = [torch.nn.Parameter(torch.tensor(v)) for v in values]
+    other = getattr(torch.optim, kind)(theirs, **arguments)
+    for row in grads:
+        for p, g in zip(theirs, row):
+            p.grad = torch.tensor(g)
+        other.step()
+    close(trajectory(make()), [p.detach().numpy() for p in theirs])
+
+
+KERAS = [  # the same words mean the same thing
+    ("SGD", {"learning_rate": 0.05}),
+    ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.1}),
+    ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "clipvalue": 0.5}),
+    ("RMSprop", {"learning_rate": 0.01, "epsilon": 1e-2}),
+    ("RMSprop", {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 0.1, "clipnorm": 2.0}),
+    ("RMSprop", {"learning_rate": 0.01, "momentum": 0.5, "centered": True, "epsilon": 1e-2}),
+    ("RMSprop", {"learning_rate": 0.01, "centered": True, "epsilon": 1e-2}),
+    ("Adam", {"learning_rate": 0.02, "epsilon": 1e-2}),
+    ("Adam", {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "weight_decay": 0.2, "global_clipnorm": 3.0}),
+    ("AdamW", {"learning_rate": 0.02}),
+    ("AdamW", {"learning_rate": 0.02, "weight_decay": 0.3, "clipnorm": 1.5}),
+]
+
+
+@pytest.fixture
+def keras():
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    return pytest.importorskip("keras")
+
+
+@pytest.mark.parametrize("case", range(len(KERAS)))
+def test_trajectory_is_kerass(keras, case):
+    kind, arguments = KERAS[case]
+    values, grads = start()
+    theirs = [keras.Variable(v) for v in values]
+    other = getattr(keras.optimizers, kind)(**arguments)
+    other.build(theirs)
+    for row in grads:
+        other.apply(row)
+    close(trajectory(getattr(optimizers, kind)(**arguments)), [v.numpy() for v in theirs], 5e-5)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "RMSprop", "Adam", "AdamW"])
+def test_kerass_config_is_read(keras, kind):
+    theirs = keras.optimizers.serialize(getattr(keras.optimizers, kind)(learning_rate=0.25, clipnorm=2.0))
+    ours = optimizers.deserialize(theirs)
+    assert type(ours).__name__ == kind and ours.clipnorm == 2.0
+    np.testing.assert_allclose(ours.learning_rate, 0.25)
+
+
+def reference_adam(values, grads, rate, b1, b2, epsilon, outside, correct):
+    """Algorithm 1 of Kingma & Ba, word for word, in float64."""
+    out = []
+    for i, w in enumerate(values):
+        w = w.astype(float)
+        m = v = np.zeros_like(w)
+        for t, row in enumerate(grads, 1):
+            g = row[i].astype(float)
+            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+            mc, vc = (m / (1 - b1**t), v / (1 - b2**t)) if correct else (m, v)
+            if outside or not correct:
+                w = w - rate * mc / (np.sqrt(vc) + epsilon)
+            else:  # epsilon hat: beside the root that is not corrected
+                w = w - rate * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + epsilon)
+        out.append(w)
+    return out
+
+
+@pytest.mark.parametrize("mode", ["hat", "outside"])
+@pytest.mark.parametrize("correct", [True, False])
+def test_adam_is_the_papers(mode, correct):
+    made = Adam(0.02, 0.8, 0.95, epsilon=0.05, epsilon_mode=mode, bias_correction=correct)
+    expected = reference_adam(*start(), 0.02, 0.8, 0.95, 0.05, mode == "outside", correct)
+    close(trajectory(made, "float64"), expected, 1e-12)
+
+
+def test_modes_differ():
+    a, b = (trajectory(Adam(0.02, epsilon=0.05, epsilon_mode=m)) for m in ("hat", "outside"))
+    assert abs(a[0] - b[0]).max() > 1e-3
+
+
+# ---------------------------------------------------------------------- clipping
+
+
+def one_step(optimizer, grads):
+    made = variables([np.zeros(np.shape(g)) for g in grads])
+    optimizer.apply(grads, made)
+    return [-v.numpy() for v in made]
+
+
+def test_clipping_by_hand():
+    grads = [np.array([3.0, 4.0]), np.array([0.0, 0.1, -12.0])]
+    close(one_step(SGD(1.0, clipvalue=2.0), grads), [[2, 2], [0, 0.1, -2]], 1e-6)
+    close(one_step(SGD(1.0, clipnorm=1.0), grads), [[0.6, 0.8], np.array([0, 0.1, -12]) / np.hypot(0.1, 12)], 1e-6)
+    norm = np.sqrt(9 + 16 + 0.01 + 144)
+    close(one_step(SGD(1.0, global_clipnorm=6.5), grads), [g * 6.5 / norm for g in grads], 1e-6)
+    close(one_step(SGD(1.0, global_clipnorm=14.0), grads), grads, 1e-6)
+
+
+def test_one_kind_of_clipping():
+    with pytest.raises(ValueError, match="one kind of clipping.*clipnorm and clipvalue"):
+        SGD(clipnorm=1.0, clipvalue=1.0)
+
+
+# ---------------------------------------------------------------------- in programs
+
+
+def traced(optimizer, made, scale=2.0, times=1):
+    """A program whose gradients are scale * feed, from calls that the optimizer may place."""
+    from fastnn.kernels.elementwise import multiply
+
+    graph = Graph("step")
+    grads = [multiply(graph.feed(v.path, v.shape, v.dtype), graph.constant(scale, v.dtype)) for v in made]
+    for _ in range(times):
+        optimizer.apply(grads, made)
+    return Program(graph, backend="numpy"), graph
+
+
+@pytest.mark.parametrize("make", [lambda: Adam(0.02), lambda: SGD(0.1, momentum=0.9, global_clipnorm=1.0)])
+def test_a_program_does_what_steps_by_hand_do(make):
+    values, grads = start()
+    made, optimizer = variables(values), make()
+    optimizer.build(made)
+    program, _ = traced(optimizer, made, 1.0)
+    feeds = {v.path: np.stack([row[i] for row in grads]) for i, v in enumerate(made)}
+    assert program.run(20, feeds, budget=10) == 20
+    assert optimizer.iterations == 20
+    assert program.run(30, feeds, offset=20, budget=10) == 30
+    for a, b in zip(trajectory(make()), made):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+def test_one_update_call_and_no_copies():
+    made = variables(start()[0])
+    optimizer = Adam()
+    optimizer.build(made)
+    program, _ = traced(optimizer, made)
+    names = [c.kernel.name for c in program.calls]
+    assert names.count("adam") == 1 and "copy" not in names
+
+
+def test_twice_in_a_step_counts_twice():
+    values, grads = start()
+    made, optimizer = variables(values), Adam(0.02)
+    optimizer.build(made)
+    program, _ = traced(optimizer, made, 1.0, times=2)
+    program.run(3, {v.path: np.stack([row[i] for row in grads[:3]]) for i, v in enumerate(made)}, budget=10)
+    assert optimizer.iterations == 6
+    again, other = variables(values), Adam(0.02)
+    for row in (grads[i // 2] for i in range(6)):
+        other.apply(row, again)
+    for a, b in zip(made, again):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_one_tensor_for_two_variables():
+    a, b = variables([np.zeros(3), np.zeros(3)])
+    graph = Graph()
+    from fastnn.kernels.elementwise import add
+
+    x = graph.feed("x", (3,), np.float32)
+    g = add(x, x)
+    SGD(1.0).apply([g, g], [a, b])
+    Program(graph, backend="numpy").run(1, {"x": np.array([[1, 2, 3]], np.float32)})
+    close([a.numpy(), b.numpy()], [[-2, -4, -6]] * 2, 0)
+
+
+def test_build_after_tracing_is_followed():
+    from fastnn.kernels.elementwise import multiply
+
+    v, w = variables([np.array([1.0, 2.0]), np.array([3.0])])
+    graph = Graph()
+    g = multiply(graph.variable(v), graph.variable(v))
+    SGD(1.0).apply([g, graph.constant([1.0])], [v, w])  # packs: v has been read where it was before
+    program = Program(graph, backend="numpy")
+    program.run(1)
+    close([v.numpy(), w.numpy()], [[0, -2], [2]], 0)
+    program.run(1)
+    close([v.numpy()], [[0, -6]], 0)
+
+
+def test_missing_gradients():
+    a, b, c = made = variables([np.ones(3), np.ones(20), np.ones(2)])
+    optimizer = Adam(0.1)
+    with pytest.warns(UserWarning, match="no gradient for v1"):
+        optimizer.apply([np.ones(3), None, np.ones(2)], made)
+    close([a.numpy(), b.numpy(), c.numpy()], [np.full(3, 0.9), np.ones(20), np.full(2, 0.9)], 1e-5)
+    assert not optimizer.slots["m"][b.offset : b.offset + 32].any()
+    with pytest.raises(ValueError, match="no gradient for any variable"):
+        optimizer.apply([None] * 3, made)
+
+
+def test_some_of_the_variables():
+    a, b = variables([np.ones(3), np.ones(20)])
+    optimizer = SGD(0.5)
+    optimizer.build([a, b])
+    assert optimizer.apply_gradients([(np.ones(20), b)]) == 1
+    close([a.numpy(), b.numpy()], [np.ones(3), np.full(20, 0.5)], 0)
+
+
+# ---------------------------------------------------------------------- building
+
+
+def test_gaps_stay_zero():
+    made = variables(start()[0])
+    optimizer = AdamW(weight_decay=0.5, global_clipnorm=1.0)
+    for row in start()[1][:5]:
+        optimizer.apply(row, made)
+    covered = np.zeros(optimizer.arena.array.size, bool)
+    for v in made:
+        covered[v.offset : v.offset + v.size] = True
+    for array in (optimizer.arena.array, *optimizer.slots.values()):
+        assert not array[~covered].any() and array[covered].any()
+        assert array.ctypes.data % 64 == 0
+
+
+def test_built_again_keeps_slots_and_refuses_others():
+    made = variables(start()[0])
+    optimizer = Adam()
+    optimizer.apply(start()[1][0], made)
+    before = optimizer.slots["m"].copy()
+    pack(list(reversed(made)))  # someone else moves them
+    optimizer.build(made)
+    np.testing.assert_array_equal(optimizer.slots["m"], before)
+    assert all(v.arena is optimizer.arena for v in made)
+    stranger = Variable(np.ones(2), name="stranger")
+    with pytest.raises(ValueError, match="Unknown variable stranger.*new optimizer"):
+        optimizer.build([*made, stranger])
+    with pytest.raises(ValueError, match="Unknown variable stranger"):
+        optimizer.apply([np.ones(2)], [stranger])
+    with pytest.raises(ValueError, match="built for 4 variables"):
+        optimizer.build(made[:2])
+
+
+def test_moved_variables_are_updated_where_they_are():
+    made = variables([np.zeros(3), np.zeros(4)])
+    optimizer = SGD(1.0)
+    optimizer.apply([np.ones(3), np.ones(4)], made)
+    pack(made[::-1])
+    optimizer.apply([np.ones(3), np.ones(4)], made)
+    close([v.numpy() for v in made], [np.full(3, -2), np.full(4, -2)], 0)
+
+
+@pytest.mark.parametrize("grads, message", [
+    ([np.ones(2), np.ones(3)], "gradient for v0 has shape"),
+    ([np.ones(3)], "1 gradients for 2 variables"),
+])
+def test_bad_gradients(grads, message):
+    made = variables([np.zeros(3), np.zeros(3)])
+    with pytest.raises(ValueError, match=message):
+        SGD().apply(grads, made)
+    assert not made[0].numpy().any()
+
+
+def test_not_built_without_variables():
+    with pytest.raises(ValueError, match="does not know its variables"):
+        SGD().apply([np.ones(2)])
+
+
+def test_same_variable_twice():
+    v = Variable(np.ones(2))
+    with pytest.raises(ValueError, match="same variable twice"):
+        SGD().build([v, v])
+
+
+# ---------------------------------------------------------------------- learning rate
+
+
+class Halving:
+    """A schedule as the optimizer sees it."""
+
+    def __init__(self, first):
+        self.first = first
+
+    def table(self, first, count):
+        return self.first * 0.5 ** np.arange(first, first + count)
+
+    def get_config(self):
+        return {"first": self.first}
+
+
+def test_schedule():
+    v = Variable(np.zeros(1))
+    optimizer = SGD(Halving(1.0))
+    for _ in range(4):
+        optimizer.apply([np.ones(1)], [v])
+    close([v.numpy()], [[-1.875]], 0)
+    assert optimizer.learning_rate == 1 / 16
+    assert optimizer.get_config()["learning_rate"] == {"class_name": "Halving", "config": {"first": 1.0}}
+    with pytest.raises(TypeError, match="schedule"):
+        optimizer.learning_rate = 0.1
+    optimizer.learning_rate = Halving(16.0)
+    assert optimizer.learning_rate == 1.0
+
+
+def test_rate_set_between_runs():
+    v = Variable(np.zeros(1))
+    optimizer = SGD(1.0)
+    optimizer.apply([np.ones(1)], [v])
+    optimizer.learning_rate = 0.25
+    optimizer.apply([np.ones(1)], [v])
+    close([v.numpy()], [[-1.25]], 0)
+
+
+# ---------------------------------------------------------------------- arguments, names, state
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: SGD(-1.0), "SGD: learning_rate must be 0 or more; got -1.0"),
+    (lambda: SGD("fast"), "learning_rate must be a finite number; got 'fast'"),
+    (lambda: SGD(True), "learning_rate must be a finite number"),
+    (lambda: SGD(float("nan")), "learning_rate must be a finite number"),
+    (lambda: SGD(momentum=1.0), r"momentum must be in \[0, 1\); got 1.0"),
+    (lambda: SGD(nesterov="yes"), "nesterov must be True or False"),
+    (lambda: SGD(clipnorm=0), "clipnorm must be above 0; got 0"),
+    (lambda: Adam(beta_1=1.0), r"Adam: beta_1 must be in \[0, 1\)"),
+    (lambda: Adam(epsilon=0.0), "epsilon must be above 0"),
+    (lambda: Adam(epsilon_mode="inside"), "epsilon_mode"),
+    (lambda: AdamW(weight_decay=-0.1), "weight_decay must be 0 or more"),
+    (lambda: RMSprop(rho=2), r"rho must be in \[0, 1\)"),
+    (lambda: Adam(use_ema=True), "can't do use_ema=True yet"),
+])
+def test_arguments_are_checked(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_unknown_argument():
+    with pytest.raises(TypeError, match="Adam has no argument 'lerning_rate': did you mean 'learning_rate'"):
+        Adam(lerning_rate=0.1)
+    with pytest.raises(TypeError, match="did you mean 'momentum'"):
+        SGD(momentm=0.1)
+
+
+@pytest.mark.parametrize("name, kind", [("sgd", SGD), ("SGD", SGD), ("adam", Adam), ("Adam", Adam), ("adamw", AdamW),
+                                        ("AdamW", AdamW), ("rmsprop", RMSprop), ("RMSprop", RMSprop)])
+def test_get_by_name(name, kind):
+    assert type(optimizers.get(name)) is kind
+
+
+def test_get_by_other_means():
+    made = Adam(0.5, beta_1=0.25, clipnorm=2.0, epsilon_mode="outside", name="mine")
+    assert optimizers.get(made) is made
+    assert type(optimizers.get(Adam)) is Adam
+    again = optimizers.get(optimizers.serialize(made))
+    assert again.get_config() == made.get_config() and again is not made
+    with pytest.raises(ValueError, match="did you mean 'rmsprop'"):
+        optimizers.get("rmsporp")
+    with pytest.raises(ValueError, match="not 3"):
+        optimizers.get(3)
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.5), lambda: RMSprop(momentum=0.5, centered=True),
+                                  lambda: Adam(0.1), lambda: AdamW(0.1)])
+def test_state_round_trip(make):
+    values, grads = start()
+    made, optimizer = variables(values), make()
+    for row in grads[:25]:
+        optimizer.apply(row, made)
+    state = optimizer.get_state()
+    again, other = variables([v.numpy() for v in made]), make()
+    other.build(again)
+    other.set_state(state)
+    for row in grads[25:]:
+        optimizer.apply(row, made)
+        other.apply(row, again)
+    assert other.iterations == STEPS
+    for a, b in zip(made, again):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_state_is_named_and_checked():
+    made = variables([np.ones((2, 3)), np.ones(3)])
+    made[0].path, made[1].path = "dense/kernel", "dense/bias"
+    optimizer = Adam(0.5)
+    optimizer.build(made)
+    state = optimizer.get_state()
+    assert list(state) == ["iterations", "learning_rate", "adam/m/dense/kernel", "adam/m/dense/bias",
+                           "adam/v/dense/kernel", "adam/v/dense/bias"]
+    good = {**state, "iterations": np.array(7), "adam/m/dense/bias": np.full(3, 2.0)}
+    for broken, message in [({**good, "adam/v/dense/bias": np.ones(4)}, "adam/v/dense/bias has shape"),
+                            ({k: v for k, v in good.items() if "kernel" not in k}, "lacks 'adam/m/dense/kernel'"),
+                            ({**good, "adam/x": np.ones(1)}, "no place for 'adam/x'"),
+                            ({**good, "iterations": np.array(-1)}, "iterations must be a whole number")]:
+        with pytest.raises(ValueError, match=message):
+            optimizer.set_state(broken)
+        assert optimizer.iterations == 0 and not optimizer.slots["m"].any()
+    optimizer.set_state(good)
+    assert optimizer.iterations == 7 and optimizer.slots["m"].sum() == 6.0
+    with pytest.raises(ValueError, match="not built yet"):
+        Adam().set_state(good)
+
+
+def test_copies_are_apart():
+    import copy
+    import pickle
+
+    made = variables([np.ones(3)])
+    optimizer = Adam(0.1)
+    optimizer.apply([np.ones(3)], made)
+    for other in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert other.iterations == 1 and other.slots["m"] is not optimizer.slots["m"]
+        other.apply([np.ones(3)])
+        assert optimizer.iterations == 1
+
+
+def test_subclass():
+    class Signs(Optimizer):
+        """Half the rate along the gradient: the smallest optimizer there is."""
+
+        def half_table(self, rates, t):
+            return rates / 2 * t
+
+        def update(self, g, w, slots, scalars):
+            from fastnn.kernels.optim import sgd
+
+            sgd(g, scalars["half"], w)
+
+    v = Variable(np.zeros(1))
+    optimizer = Signs(1.0)
+    assert optimizer.name == "signs"
+    for _ in range(2):
+        optimizer.apply([np.ones(1)], [v])
+    close([v.numpy()], [[-1.5]], 0)
