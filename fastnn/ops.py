@@ -67,6 +67,7 @@ def _float_dtype(values: Sequence[Any]) -> np.dtype:
     found = [np.dtype(x.dtype) for x in values if isinstance(x, Tensor | Variable | np.ndarray)]
     symbolic = [np.dtype(x.dtype) for x in values if isinstance(x, Tensor | Variable)]
     floats = [d for d in symbolic or found if d.kind == "f"]
+    floats = floats or [x.dtype for x in values if isinstance(x, np.floating)]
     return np.result_type(*floats) if floats else np.dtype(np.float32)
 
 
@@ -75,7 +76,7 @@ def _apply(name: str, *inputs: Any, **attrs: Any) -> Any:
     kernel: Kernel = KERNELS[name]
     graph, dtype = _graph_of(inputs), _float_dtype(inputs)
     if graph is not None:
-        return graph.emit(kernel, [_constant(x, dtype) for x in inputs], kernel.complete(attrs))
+        return kernel(*(graph.tensor(_constant(x, dtype)) for x in inputs), **attrs)
     return kernel(*(_array(x, dtype) for x in inputs), **attrs)
 
 

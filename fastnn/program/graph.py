@@ -39,6 +39,11 @@ class Memory:
         self.writes: list[tuple[int, int]] = []  # (start, stop) of each update in place, in order of emission
         self.source = False  # bound anew for each run (the user's data)
 
+    @property
+    def version(self) -> int:
+        """How many calls have updated it in place so far."""
+        return len(self.writes)
+
 
 class Tensor(Operators):
     """A symbolic array in a `Graph`: a shape, a dtype, a place in some memory.

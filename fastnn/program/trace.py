@@ -321,7 +321,7 @@ def value_and_grad(fn: Callable, variables=None, has_aux: bool = False, training
 
     @functools.wraps(fn)
     def g(*args):
-        given = _Arguments(fn, args)
+        given = _Arguments(fn, _tidy(args))
         key = (given.key, training, *_signature(given.arrays))
 
         def build():
@@ -433,9 +433,9 @@ def run_eager(owner: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     what is traced. The result is made of fresh arrays.
     """
     kwargs = kwargs or {}
-    cache = owner.__dict__.get("_programs")
+    cache = owner.__dict__.get("_eager_programs")
     if cache is None:
-        cache = owner.__dict__.setdefault("_programs", Cache())
+        cache = owner.__dict__.setdefault("_eager_programs", Cache())
     tree = (_tidy(args), {k: _tidy_one(v) if hasattr(v, "__array__") else v for k, v in kwargs.items()})
     flat = leaves(tree)
     arrays = [x for x in flat if isinstance(x, np.ndarray)]

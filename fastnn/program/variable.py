@@ -47,6 +47,11 @@ class Arena:
             end += padded(size, self.dtype.itemsize)
         self.array = aligned_zeros(end, self.dtype)
 
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)  # from a copy or a pickle, whose memory need not be aligned
+        self.array = aligned_zeros(len(state["array"]), self.dtype)
+        self.array[...] = state["array"]
+
 
 class Variable(Operators):
     """A named array that layers and optimizers own and programs read and write.
@@ -86,6 +91,13 @@ class Variable(Operators):
 
     def _view(self) -> None:
         self.array = self.arena.array[self.offset : self.offset + self.size].reshape(self.shape)
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in self.__dict__.items() if k != "array"}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._view()
 
     @property
     def size(self) -> int:
