@@ -74,15 +74,13 @@ class StepProgram:
             xs = [gather_rows(graph.source(f"x{i}", a.shape, a.dtype), index, source=str(a.dtype))
                   for i, a in enumerate(data.x)]
             ys = [self._target(graph, f"y{i}", a, loss, index) for i, (a, loss) in enumerate(zip(data.y, model._losses))]
-            weight = None
-            if data.sample_weight is not None:
-                weight = gather_rows(graph.source("w", data.sample_weight.shape, data.sample_weight.dtype), index,
-                                     source=str(data.sample_weight.dtype))
+            weights = [None if a is None else gather_rows(graph.source(f"w{i}", a.shape, a.dtype), index, source=str(a.dtype))
+                       for i, a in enumerate(data.sample_weight or [None] * len(ys))]
         outputs = flatten(model(shaped_like(model, xs), training=training))
         if len(outputs) != len(ys):
             raise ValueError(f"Model {model.name} has {len(outputs)} outputs; got {len(ys)} targets (y).")
         loss = None
-        for y, out, rule, share in zip(ys, outputs, model._losses, model._loss_weights):
+        for y, out, weight, rule, share in zip(ys, outputs, weights, model._losses, model._loss_weights):
             with graph.note("loss"):
                 one = rule(y, out, weight)
                 one = one if share == 1 else one * share
@@ -90,7 +88,7 @@ class StepProgram:
         graph.fetch("loss", loss)
         with graph.note("metrics"):
             for k, (metric, which) in enumerate(model._metric_rules(ys, outputs)):
-                total, count = metric.emit(ys[which], outputs[which], weight)
+                total, count = metric.emit(ys[which], outputs[which], weights[which])
                 graph.fetch(f"total{k}", total)
                 fixed = None if isinstance(count, Tensor) else float(count)
                 if fixed is None:
@@ -121,8 +119,9 @@ class StepProgram:
             self.program.bind(f"x{i}", a)
         for i, a in enumerate(data.y):
             self.program.bind(f"y{i}", a)
-        if data.sample_weight is not None:
-            self.program.bind("w", data.sample_weight)
+        for i, a in enumerate(data.sample_weight):
+            if a is not None:
+                self.program.bind(f"w{i}", a)
 
     def buffers(self, steps: int) -> dict[str, np.ndarray]:
         """Room for what each of so many steps gives."""
