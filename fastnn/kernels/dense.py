@@ -19,7 +19,7 @@ ROWS, COLUMNS = 512, 256  #: largest tile: its block of B, 416 x 256 floats, is 
 PANEL = 32  #: columns of a tile are a multiple of this: two AVX-512 vectors
 TILE = 4e5  #: FLOPs that a tile should have: 3 to 4 microseconds, against about 0.1 for handing it out
 TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
-SCRATCH = 4 * (16 * 432 + 416 * COLUMNS)  #: bytes: a panel of A (FNN_GEMM_ROWS x _PITCH), a block of B (_DEPTH)
+SCRATCH = 4 * 416 * (8 + COLUMNS)  #: bytes: a panel of A and a block of B (csrc/gemm.h)
 
 
 def grid(m: int, n: int, k: int) -> tuple[int, int]:
