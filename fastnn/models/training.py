@@ -22,7 +22,7 @@ class Trainer:
     """The training half of a model."""
 
     def _start_training_state(self) -> None:
-        self._programs = ProgramCache()
+        self._step_programs = ProgramCache()
         self.compiled = False
         self.stop_training = False
         self.optimizer = None
@@ -35,7 +35,7 @@ class Trainer:
         self.history = None
 
     def _forget_programs(self) -> None:
-        self._programs.clear()
+        self._step_programs.clear()
 
     # ------------------------------------------------------------------ compile
 
@@ -236,7 +236,7 @@ class Trainer:
     def _step_program(self, piece: ArrayData, batch: int, training: bool) -> StepProgram:
         key = ("train" if training else "test", batch, signature(piece.x), signature(piece.y),
                signature(piece.sample_weight))
-        step = self._programs.get(key, lambda: StepProgram(self, piece, batch, training))
+        step = self._step_programs.get(key, lambda: StepProgram(self, piece, batch, training))
         step.bind(piece)
         return step
 
@@ -320,7 +320,7 @@ class Trainer:
         return nest, outputs
 
     def _inference(self, shapes: tuple) -> InferenceProgram:
-        return self._programs.get(("predict", shapes), lambda: InferenceProgram(
+        return self._step_programs.get(("predict", shapes), lambda: InferenceProgram(
             lambda tensors: self(shaped_like(self, tensors), training=False), shapes,
             [np.float32] * len(shapes), self.name))
 

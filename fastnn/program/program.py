@@ -48,7 +48,7 @@ class Program:
         self.scalars = graph.scalars
         self.step = 0
         self.lock = threading.RLock()
-        self._check_layout()
+        self._compare_layout()
         self._row = Memory(8 * max(1, len(self.scalars)), "step scalars", kept=True)
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)
@@ -136,8 +136,10 @@ class Program:
 
     def check_layout(self) -> None:
         """Raise `StaleProgram` if a variable moved in memory since the plan was made."""
-        if self.epoch == layout_epoch():
-            return
+        if self.epoch != layout_epoch():
+            self._compare_layout()
+
+    def _compare_layout(self) -> None:
         for t in self.graph.variables.values():
             v = t.variable
             if v.arena.array is not t.memory.array or v.offset * v.dtype.itemsize != t.offset:
@@ -167,8 +169,7 @@ class Program:
         The steps are real ones, so what they overwrite (weights, optimizer state) is put back afterwards.
         """
         with self.lock:
-            if self.epoch != layout_epoch():
-                self._check_layout()
+            self.check_layout()
             lasting = {id(t.memory): t.memory.array for c in self.calls for t in fuse.written(c)
                        if t.memory.array is not None}
             before = [(array, array.copy()) for array in lasting.values()]
