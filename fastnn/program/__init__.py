@@ -10,9 +10,9 @@ from types import ModuleType
 class _ProgramModule(ModuleType):
     def __call__(self, fn=None, *, training: bool = True):
         """Decorator: a training step of one's own as a native program, see `fastnn.program.trace.ProgramFunction`."""
-        from .trace import ProgramFunction
+        from .trace import traced
 
-        return ProgramFunction(fn, training) if fn is not None else lambda f: ProgramFunction(f, training)
+        return traced(fn, training=training)
 
 
 sys.modules[__name__].__class__ = _ProgramModule

@@ -48,7 +48,8 @@ class Program:
         self.scalars = graph.scalars
         self.step = 0
         self.lock = threading.RLock()
-        self._compare_layout()
+        self.epoch = -1
+        self.check_layout()
         self._row = Memory(8 * max(1, len(self.scalars)), "step scalars", kept=True)
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)

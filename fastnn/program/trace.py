@@ -481,3 +481,11 @@ def _hashable(x):
     except TypeError:
         return id(x)
     return x
+
+
+def traced(fn: Callable | None = None, *, training: bool = True):
+    """Decorator: a training step of one's own as a native program, see `ProgramFunction`.
+
+    ``@fastnn.program`` is the same.
+    """
+    return ProgramFunction(fn, training) if fn is not None else lambda f: ProgramFunction(f, training)
