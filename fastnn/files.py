@@ -85,7 +85,8 @@ def from_bytes(data: bytes, name: str = "The data") -> tuple[dict[str, np.ndarra
         if own.get("format") != FORMAT or type(own.get("metadata")) is not dict:
             raise FileError(f"it has format {own.get('format')!r:.40} and this fastnn reads {FORMAT!r}")
         arrays = safetensors.numpy.load(data)
-        return {key: np.array(a) for key, a in arrays.items()}, own["metadata"]
+        # pop: the library's read-only copy of an array goes as soon as there is a writable one.
+        return {key: np.array(arrays.pop(key)) for key in list(arrays)}, own["metadata"]
 
 
 def _pieces(tensors: Mapping[str, Any], metadata: Mapping[str, Any] | None) -> tuple[Any, ...]:
@@ -290,6 +291,10 @@ def write(path: str | os.PathLike, tensors: Mapping[str, Any], metadata: Mapping
     ------
     TypeError, ValueError : something can't be stored; nothing was written.
     OSError : the disk is full, the folder is read-only or missing, ...; the sentence names the file.
+
+    Notes
+    -----
+    A process that is killed while it writes leaves a hidden file ``.<name>.<random>.tmp`` beside; nothing reads it.
     """
     path = os.fspath(path)
     replace(path, _pieces(tensors, metadata))
