@@ -1,7 +1,7 @@
 /* Running a program: the loop over steps and levels. */
-#include "run.h"
-
 #include "os.h"
+
+#include "run.h"
 
 #include <string.h>
 
@@ -149,7 +149,10 @@ int64_t fnn_run(fnn_program *p, int64_t steps, char *const *rows, int64_t offset
             now = os_now_ns();
             if (now >= end)
                 break;
-            alone = threads < 2 || fnn_team_crowded(now);
+            if (threads > 1) {
+                alone = fnn_team_crowded(now);
+                fnn_team_here();
+            }
         }
     }
     leave(p, threads, mode);
