@@ -107,7 +107,7 @@ class StepProgram:
     @staticmethod
     def _target(graph, name, array, loss, index):
         source = graph.source(name, array.shape, array.dtype)
-        if getattr(loss, "integer_labels", False):
+        if loss.target_dtype == "int32":
             return gather_labels(source, index, source=str(array.dtype))
         return gather_rows(source, index, source=str(array.dtype))
 

@@ -228,7 +228,7 @@ class Trainer:
             raise ValueError(f"Model {self.name} has {len(shapes)} outputs and was compiled with {len(self._losses)} "
                              "losses.")
         for i, (y, shape, rule) in enumerate(zip(data.y, shapes, self._losses)):
-            if getattr(rule, "integer_labels", False):
+            if rule.target_dtype == "int32":
                 name = "y" if len(shapes) == 1 else f"y[{i}]"
                 data.y[i] = check_labels(y, shape[-1], name)
         return data
