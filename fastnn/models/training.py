@@ -157,9 +157,9 @@ class Trainer:
             shuffle=shuffle, seed=seed)
         train = Pass(self, data, batch_size, shuffle, seed, steps_per_epoch)
         held_out = held_out and Pass(self, held_out, validation_batch_size or batch_size, False, seed, validation_steps)
-        run = cb.CallbackList(callbacks, model=self, verbose=verbose, epochs=epochs, steps=train.steps,
-                              add_history=True, add_progress=True)
-        self.history, self.stop_training = run.history, False
+        run = cb.CallbackList(callbacks, add_history=True, add_progbar=bool(verbose), model=self, verbose=verbose,
+                              epochs=epochs, steps=train.steps)
+        self.stop_training = False
         run.on_train_begin()
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
@@ -209,10 +209,9 @@ class Trainer:
             done += n
             if one_by_one:
                 end(meter.batches - 1, meter.logs())
-            if training:
-                run.on_progress(meter.batches, meter.logs)
-                if self.stop_training:
-                    return
+            run.on_progress(meter.batches, meter.logs())
+            if training and self.stop_training:
+                return
 
     def _output_shapes(self, data: ArrayData) -> list[tuple[int, ...]]:
         """Shapes of the outputs for one row of this data; builds the layers if they are not built."""
@@ -276,7 +275,7 @@ class Trainer:
         """Loss and metrics over data, training off; a list in the order of `metrics_names`, or a dict."""
         self._need_compiled("evaluate")
         data = Pass(self, adapt(x, y, sample_weight, steps=steps), batch_size, False, 0, steps)
-        run = cb.CallbackList(callbacks, model=self, verbose=verbose, steps=data.steps)
+        run = cb.CallbackList(callbacks, add_progbar=bool(verbose), model=self, verbose=verbose, steps=data.steps)
         return self._answer(self._epoch(data, 0, run, training=False), return_dict)
 
     def predict(self, x, batch_size: int | None = None, verbose="auto", steps: int | None = None, callbacks=None):
