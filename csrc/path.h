@@ -19,6 +19,7 @@
 #include "optim.inc"
 #include "random.inc"
 #include "data.inc"
+#include "machine.inc"
 
 const fnn_ops FNN_NAME(ops) = {
     .name = FNN_STRING(FNN_PATH),

@@ -1,0 +1,48 @@
+"""fastnn: neural networks on CPUs, fast enough to use and open enough to learn from.
+
+A training step is a program: a flat list of kernel calls over memory that was laid out beforehand,
+run many steps at a time without Python in between. ``fastnn.layers``, ``fastnn.models`` and the rest
+follow Keras 3; ``fastnn.program`` and ``fastnn.kernels`` are what happens underneath.
+
+Examples
+--------
+>>> import numpy as np, fastnn
+>>> fastnn.utils.set_random_seed(0)
+>>> x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+>>> model = fastnn.Sequential([fastnn.Input((1,)), fastnn.layers.Dense(16, "tanh"), fastnn.layers.Dense(1)])
+>>> model.compile("adam", "mse")
+>>> history = model.fit(x, x**2, epochs=60, verbose=0)
+>>> history.history["loss"][-1] < history.history["loss"][0]
+True
+"""
+
+from __future__ import annotations
+
+from . import (activations, callbacks, initializers, kernels, layers, losses, metrics, models, ops, optimizers,
+               program, utils)
+from .layers import Input
+from .machine import cpu_info, get_num_threads, set_num_threads
+from .models import Model, Sequential
+from .program.backend import backend, get_backend, set_backend
+from .program.gradient import gradients
+from .program.trace import value_and_grad
+from .program.variable import Variable
+from .warnings import FastnnWarning
+
+__version__ = "0.1.0"
+
+_LAZY = ("datasets", "files")
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+
+
+__all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
+           "cpu_info", "datasets", "files", "get_backend", "get_num_threads", "gradients", "initializers", "kernels",
+           "layers", "losses", "metrics", "models", "ops", "optimizers", "program", "set_backend", "set_num_threads",
+           "utils", "value_and_grad"]

@@ -292,6 +292,9 @@ class Optimizer:
         from ..kernels.elementwise import copy
 
         self._follow(graph)
+        if self._clips is None and all(isinstance(g, Tensor) and g.memory.array is not None for g, _ in pairs):
+            self._update_each(graph, pairs)
+            return
         memory = self._gradient_memory()
         for g, v in pairs:
             g = graph.tensor(np.asarray(g, v.dtype) if not isinstance(g, Tensor) else g)
@@ -318,24 +321,40 @@ class Optimizer:
         # Kept for the whole step and zeroed with the workspace: the gaps stay zero, as in the arena.
         return Memory(self.arena.array.nbytes, "gradients", kept=True)
 
-    def _update_all(self, graph: Graph, memory: Memory, variables: list[Variable]) -> None:
+    @property
+    def _clips(self) -> float | None:
+        return next((c for c in (self.clipvalue, self.clipnorm, self.global_clipnorm) if c is not None), None)
+
+    def _update_each(self, graph: Graph, pairs: list[tuple[Tensor, Variable]]) -> None:
+        """Gradients that stand in memory of their own are read there: one update for each variable."""
+        scalars = self._step_scalars(graph)
+        with graph.note(self.name):
+            for g, v in pairs:
+                self._update_stretch(graph, g.reshape(v.size), v.offset, v.offset + v.size, scalars)
+
+    def _step_scalars(self, graph: Graph) -> _Scalars:
         if graph not in self._steps:
             self._steps[graph] = Steps(self)
             graph.after.append(self._steps[graph].advance)
         steps = self._steps[graph]
-        scalars = _Scalars(self, graph, steps, steps.add())
+        return _Scalars(self, graph, steps, steps.add())
+
+    def _update_stretch(self, graph: Graph, g: Tensor, start: int, stop: int, scalars: _Scalars) -> None:
+        w = graph.flat(self.arena.array, start, stop, "weights")
+        slots = [graph.flat(self.slots[n], start, stop, n) for n in self.slot_names]
+        if self.weight_decay and not self.decays:
+            from ..kernels.elementwise import copy
+
+            # There is no kernel for decay alone: it is descent along w itself.
+            optim.sgd(copy(w), scalars["decay"], w)
+        self.update(g, w, slots, scalars)
+
+    def _update_all(self, graph: Graph, memory: Memory, variables: list[Variable]) -> None:
+        scalars = self._step_scalars(graph)
         with graph.note(self.name):
             self._clip(graph, memory, variables)
             for start, stop in self._runs(variables):
-                g = self._flat_gradient(graph, memory, start, stop)
-                w = graph.flat(self.arena.array, start, stop, "weights")
-                slots = [graph.flat(self.slots[n], start, stop, n) for n in self.slot_names]
-                if self.weight_decay and not self.decays:
-                    from ..kernels.elementwise import copy
-
-                    # There is no kernel for decay alone: it is descent along w itself.
-                    optim.sgd(copy(w), scalars["decay"], w)
-                self.update(g, w, slots, scalars)
+                self._update_stretch(graph, self._flat_gradient(graph, memory, start, stop), start, stop, scalars)
 
     def _runs(self, variables: list[Variable]) -> list[tuple[int, int]]:
         """The stretches of the arena that these variables fill, with the gaps behind them."""

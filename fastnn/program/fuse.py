@@ -12,14 +12,25 @@ from .graph import Graph, Memory, Tensor
 
 def prune(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
     """The calls that lead to a wanted tensor or write over memory that outlives the program."""
-    live = {id(t.memory) for t in wanted}  # memories, not tensors: an optimizer reads many gradients as one
+    live: dict[int, set[tuple[int, int]]] = {}  # memory -> parts of it that a kept call or the user reads
+
+    def read(t: Tensor) -> None:
+        live.setdefault(id(t.memory), set()).add(_span(t))
+
+    def is_read(t: Tensor) -> bool:
+        start, stop = _span(t)
+        return any(s < stop and start < e for s, e in live.get(id(t.memory), ()))
+
+    for t in wanted:
+        read(t)
     kept = []
     for call in reversed(calls):
         lasting = any(t.memory.array is not None for t in call.outputs)
-        updates = set(call.kernel.outputs) & set(call.kernel.inputs)
-        if lasting or updates or any(id(t.memory) in live for t in call.outputs):
+        if lasting or any(map(is_read, call.outputs)):
             kept.append(call)
-            live.update(id(t.memory) for t in call.inputs if t is not None)
+            for t in call.inputs:
+                if t is not None:
+                    read(t)
     return kept[::-1]
 
 
@@ -29,11 +40,9 @@ def join_updates(graph: Graph, calls: list[Call]) -> list[Call]:
     out = list(calls)
     for update in [c for c in calls if _is_update(c)]:
         g = update["g"]
-        readers = [c for c in calls if c is not update and any(
-            t is not None and t.memory is g.memory and _overlap(t, g) for t in c.inputs)]
-        joined = [p for p in producers if p.then is None and _inside(p.outputs[0], g) and p in out
-                  and not any(_overlap(t, p.outputs[0]) for r in readers for t in r.inputs
-                              if t is not None and t.memory is g.memory)]
+        readers = [t for c in calls if c is not update for t in c.inputs if t is not None and _overlap(t, g)]
+        joined = [p for p in producers if p.then is None and _inside(p.outputs[0], g)
+                  and not any(_overlap(t, p.outputs[0]) for t in readers) and _may_wait(p, update, out)]
         if not joined:
             continue
         joined.sort(key=lambda p: p.outputs[0].offset)
@@ -60,6 +69,17 @@ def _is_update(call: Call) -> bool:
     return call.kernel.flat and "g" in call.kernel.inputs and "w" in call.kernel.outputs
 
 
+def _may_wait(call: Call, until: Call, calls: list[Call]) -> bool:
+    """Whether `call` may run as late as the update `until`, tile by tile with it: nobody minds."""
+    start, stop = calls.index(call), calls.index(until)
+    touches, writes = operands(call), written(call)
+    if start > stop or any(_overlap(a, b) for a in touches for b in written(until)):
+        return False
+    return not any(
+        any(_overlap(a, b) for a in written(c) for b in touches) or
+        any(_overlap(a, b) for a in operands(c) for b in writes) for c in calls[start + 1 : stop])
+
+
 def _span(t: Tensor) -> tuple[int, int]:
     return t.offset, t.offset + t.nbytes
 
@@ -79,7 +99,7 @@ def _part(graph: Graph, call: Call, start: int, stop: int) -> Call:
     n = call["g"].size
 
     def cut(t):
-        if t is None or t.size != n:
+        if t is None or not t.shape or t.size != n:
             return t
         return Tensor(graph, (stop - start,), t.dtype, t.memory, t.offset + start * t.dtype.itemsize, name=t.name)
 

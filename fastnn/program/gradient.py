@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .graph import Graph, Tensor
 from .variable import Variable
 
@@ -23,8 +21,7 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor | Variable], upstream: Tensor |
     -------
     list with one tensor of the same shape for each of `wrt`, ``None`` where the loss does not depend on it.
     """
-    from ..kernels.elementwise import add
-    from ..kernels.elementwise import fill
+    from ..kernels.elementwise import add, fill
 
     graph = loss.graph
     targets = [graph.tensor(t) for t in wrt]
@@ -39,7 +36,7 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor | Variable], upstream: Tensor |
                      if id(t.base) in grads and n not in call.kernel.inputs}
         need = {n for n, t in zip(call.kernel.inputs, call.inputs) if t is not None and id(t.base) in depends
                 and t.dtype.kind == "f" and n not in call.kernel.outputs}
-        if not upstreams or not need:
+        if not upstreams or not need or call.extra.get("stop_gradient"):
             continue
         _refuse_overwritten(call)
         call.extra["need"] = need
@@ -58,17 +55,18 @@ def _depending(graph: Graph, targets: Sequence[Tensor]) -> set[int]:
     """Ids of the base tensors whose value depends on the targets."""
     depends = {id(t.base) for t in targets}
     for call in graph.calls:
-        if any(t is not None and id(t.base) in depends and t.dtype.kind == "f" for t in call.inputs):
+        if not call.extra.get("stop_gradient") and any(t is not None and id(t.base) in depends and t.dtype.kind == "f" for t in call.inputs):
             depends.update(id(t.base) for t in call.outputs if t.dtype.kind == "f")
     return depends
 
 
 def _refuse_overwritten(call) -> None:
     """A gradient rule reads the call's inputs again; an update in between would make it wrong."""
-    for name, t, version in zip(call.kernel.inputs, call.inputs, call.extra["versions"]):
-        if t is None or name in call.kernel.outputs or t.dtype == np.float64:
+    for name, t, seen in zip(call.kernel.inputs, call.inputs, call.extra["writes"]):
+        if t is None or name in call.kernel.outputs or t.dtype.kind != "f":
             continue
-        if t.memory.version != version and t.variable is not None and t.variable.trainable:
+        later = t.memory.writes[seen:]
+        if any(start < t.offset + t.nbytes and t.offset < stop for start, stop in later):
             raise ValueError(
-                f"{t.name} was updated after {call.kernel.name} read it and before its gradient was taken: "
+                f"{t.name or name} was updated after {call.kernel.name} read it and before its gradient was taken: "
                 "take all gradients of a forward pass before applying an optimizer to it, or run the pass again.")

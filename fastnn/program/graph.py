@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ..kernels.spec import Array, Call, Kernel
+from .operators import Operators
 from .variable import Variable
+
+_current = threading.local()
+
+
+def current_graph() -> Graph | None:
+    """The graph that is being traced in this thread, or ``None``: where calls on variables alone belong."""
+    stack = getattr(_current, "stack", ())
+    return stack[-1] if stack else None
 
 
 class Memory:
@@ -21,23 +31,23 @@ class Memory:
     side by side, what is fetched); the rest is shared by liveness.
     """
 
-    __slots__ = ("name", "nbytes", "array", "kept", "offset", "version", "source")
+    __slots__ = ("name", "nbytes", "array", "kept", "offset", "writes", "source")
 
     def __init__(self, nbytes: int, name: str = "", array: np.ndarray | None = None, kept: bool = False):
         self.nbytes, self.name, self.array, self.kept = nbytes, name, array, kept
         self.offset: int | None = None  # in the workspace, set by the plan
-        self.version = 0  # how many calls wrote over it, for finding gradients of overwritten values
+        self.writes: list[tuple[int, int]] = []  # (start, stop) of each update in place, in order of emission
         self.source = False  # bound anew for each run (the user's data)
 
 
-class Tensor:
+class Tensor(Operators):
     """A symbolic array in a `Graph`: a shape, a dtype, a place in some memory.
 
     Arithmetic with tensors, arrays and numbers emits kernel calls; ``reshape`` is free.
     """
 
     __slots__ = ("graph", "shape", "dtype", "call", "name", "base", "_memory", "_offset", "variable")
-    __array_priority__ = 100  # NumPy arrays on the left give way
+    __array_ufunc__ = None  # NumPy arrays on the left give way
 
     def __init__(self, graph: Graph, shape, dtype, memory: Memory | None = None, offset: int = 0, name: str = "",
                  call: Call | None = None, base: Tensor | None = None):
@@ -122,10 +132,12 @@ class Graph:
     sources : name -> Tensor of data that is bound anew for each run.
     feeds : name -> Tensor whose value is copied in before each step.
     fetches : name -> Tensor whose value is copied out after each step.
+    training : what layers take for ``training=None``.
     """
 
     def __init__(self, name: str = "program"):
         self.name = name
+        self.training = False
         self.calls: list[Call] = []
         self.scalars: list[tuple[Any, Tensor]] = []
         self.sources: dict[str, Tensor] = {}
@@ -158,15 +170,25 @@ class Graph:
         for name, a in zip(kernel.outputs, made, strict=True):
             if name in kernel.inputs:  # updated in place
                 target = inputs[kernel.inputs.index(name)]
-                target.memory.version += 1
+                target.memory.writes.append((target.offset, target.offset + target.nbytes))
                 outputs.append(target)
             else:
                 t = Tensor(self, a.shape, a.dtype, Memory(a.nbytes, name), name=name, call=call)
                 outputs.append(t)
         call.outputs = tuple(outputs)
-        call.extra["versions"] = tuple(None if x is None else x.memory.version for x in inputs)
+        call.extra["writes"] = tuple(0 if x is None else len(x.memory.writes) for x in inputs)
         self.calls.append(call)
         return outputs[0] if len(outputs) == 1 else call.outputs
+
+    @contextmanager
+    def active(self) -> Iterator[Graph]:
+        """Inside, this is the `current_graph` of this thread."""
+        stack = _current.__dict__.setdefault("stack", [])
+        stack.append(self)
+        try:
+            yield self
+        finally:
+            stack.pop()
 
     @contextmanager
     def note(self, text: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 import numpy as np
@@ -36,6 +37,8 @@ class Program:
     plan : the `BufferPlan`.
     workspace : the memory of everything that does not outlive a step.
     step : number of the next step; the trainer sets it, `run` advances it.
+    lock : held while the program runs, since it has one workspace; take it to bind, run and look in one go.
+    wide : whether it computes in float64.
     """
 
     def __init__(self, graph: Graph, backend: str | None = None, join: bool = True):
@@ -44,7 +47,9 @@ class Program:
         self.feeds, self.fetches, self.sources = graph.feeds, graph.fetches, graph.sources
         self.scalars = graph.scalars
         self.step = 0
-        self.epoch = layout_epoch()
+        self.lock = threading.RLock()
+        self.epoch = -1
+        self.check_layout()
         self._row = Memory(8 * max(1, len(self.scalars)), "step scalars", kept=True)
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)
@@ -60,8 +65,12 @@ class Program:
         self.plan: BufferPlan = lay_out(self.calls, self.levels, [self._row, *kept])
         self.workspace = aligned_zeros(self.plan.nbytes, np.uint8)
         self.bound: dict[str, np.ndarray] = {}
-        if any(t.dtype == np.float64 and t.shape for c in self.calls for t in c.outputs):
+        inside = (t for c in self.calls for t in fuse.operands(c) if not t.memory.source)
+        self.wide = any(t.dtype == np.float64 and t.shape for t in inside) or any(
+            t.dtype == np.float64 for t in self.feeds.values())
+        if self.wide:
             self.backend = "numpy"
+        self.times: list[float] | None = None
         self._run = self._executor()
 
     # ------------------------------------------------------------------ memory
@@ -110,14 +119,14 @@ class Program:
         offset : where in the feeds and fetches to begin.
         budget : seconds.
         """
-        if self.epoch != layout_epoch():
-            self._check_layout()
-        table = self.table(steps)
-        done = self._run.run(steps, table, feeds or {}, fetches or {}, offset, budget)
-        self.step += done
-        for advance in self.graph.after:
-            advance(done)
-        return done
+        with self.lock:
+            self.check_layout()
+            table = self.table(steps)
+            done = self._run.run(steps, table, feeds or {}, fetches or {}, offset, budget)
+            self.step += done
+            for advance in self.graph.after:
+                advance(done)
+            return done
 
     def table(self, steps: int) -> np.ndarray:
         """The step table: one row of scalars for each of the next steps, shape (steps, scalars)."""
@@ -126,7 +135,12 @@ class Program:
             table[:, i] = scalar.table(self.step, steps)
         return table
 
-    def _check_layout(self) -> None:
+    def check_layout(self) -> None:
+        """Raise `StaleProgram` if a variable moved in memory since the plan was made."""
+        if self.epoch != layout_epoch():
+            self._compare_layout()
+
+    def _compare_layout(self) -> None:
         for t in self.graph.variables.values():
             v = t.variable
             if v.arena.array is not t.memory.array or v.offset * v.dtype.itemsize != t.offset:
@@ -151,9 +165,21 @@ class Program:
         return table(self, **options)
 
     def profile(self, steps: int = 20, feeds=None) -> list:
-        """Time every call over some steps; `explain` then shows the times. Returns seconds per call (minimum)."""
-        self.times = self._run.profile(steps, self.table(steps), feeds or {})
-        return self.times
+        """Time every call over some steps; `explain` then shows the times. Returns seconds per call (minimum).
+
+        The steps are real ones, so what they overwrite (weights, optimizer state) is put back afterwards.
+        """
+        with self.lock:
+            self.check_layout()
+            lasting = {id(t.memory): t.memory.array for c in self.calls for t in fuse.written(c)
+                       if t.memory.array is not None}
+            before = [(array, array.copy()) for array in lasting.values()]
+            try:
+                self.times = self._run.profile(steps, self.table(steps), feeds or {})
+            finally:
+                for array, value in before:
+                    array[...] = value
+            return self.times
 
     def draw_buffers(self, **options):
         """A picture of the buffer plan: levels across, workspace bytes up. Needs matplotlib; returns Axes."""

@@ -35,7 +35,7 @@ class NumpyRun:
     def _value(self, x):
         if hasattr(x, "graph"):
             array = self.program.array(x)
-            return array if x.memory.source else float(array)
+            return array if x.memory.source or self.program.wide and x.memory is not self.program._row else float(array)
         return x
 
     def step(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from .operators import Operators
+
 ALIGN = 64  #: bytes; a cache line, and the widest vector
 
 _layout_epoch = 0
@@ -46,8 +48,10 @@ class Arena:
         self.array = aligned_zeros(end, self.dtype)
 
 
-class Variable:
+class Variable(Operators):
     """A named array that layers and optimizers own and programs read and write.
+
+    Its arithmetic is that of `fastnn.ops`: part of the program that is being traced, else NumPy's.
 
     Parameters
     ----------
@@ -62,6 +66,8 @@ class Variable:
     >>> v.numpy()
     array([1., 2., 3.], dtype=float32)
     """
+
+    __array_priority__ = 100  # NumPy arrays on the left of an operator give way
 
     def __init__(self, value, name: str = "variable", trainable: bool = True, dtype="float32",
                  regularizer=None, constraint=None):

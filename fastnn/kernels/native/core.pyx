@@ -1,16 +1,49 @@
-"""The native core: choice of CPU path, and single kernel calls for tests and races."""
+"""The native core: choice of CPU path, single kernel calls for tests and races, and the executor of programs."""
 
+import os
+
+from cpython.buffer cimport (PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 cdef extern from "fastnn.h" nogil:
     const fnn_ops *fnn
     int fnn_select_path(const char *name)
     const char *fnn_path_name(int i)
     void *fnn_scratch()
-cdef extern from * nogil:
-    "int fnn_need_scratch(size_t bytes);"
+cdef extern from "team.h" nogil:
+    ctypedef struct fnn_line:
+        fnn_call call
+        int64_t tiles, grain
+        double cost_ns
+    ctypedef struct fnn_team_counts:
+        int64_t workers, levels, wakes, waits, stalls
+    int FNN_MAX_THREADS
     int fnn_need_scratch(size_t bytes)
+    void fnn_team_count(fnn_team_counts *counts)
+cdef extern from "run.h" nogil:
+    ctypedef struct fnn_level:
+        int64_t first, count
+    ctypedef struct fnn_copy:
+        void *buffer
+        int64_t bytes
+    ctypedef struct fnn_program:
+        fnn_line *lines
+        fnn_level *levels
+        fnn_copy *feeds
+        fnn_copy *fetches
+        int64_t line_count, level_count, feed_count, fetch_count
+        size_t scratch
+        int64_t *min_ns
+        int64_t *total_ns
+    int FNN_NO_MEMORY, FNN_BUSY
+    int64_t fnn_run(fnn_program *program, int64_t steps, char **rows, int64_t offset, int threads, double budget)
+    int64_t fnn_profile(fnn_program *program, int64_t steps, char **rows, int64_t offset, int threads)
+    int64_t fnn_run_line(fnn_program *program, int64_t line, int threads)
+cdef extern from "os.h" nogil:
+    void *os_alloc(size_t bytes)
+    void os_free(void *p)
 
 
 cdef const fnn_ops *ops() noexcept nogil:
@@ -72,4 +105,228 @@ def call(uintptr_t kernel, list addresses, list dims, list attrs, int64_t first,
         free(attr)
 
 
-select_path()
+cdef class Executor:
+    """A program in the form that runs: everything it needs lies in one piece of C memory.
+
+    Parameters
+    ----------
+    calls : list of (kernel address, [buffer addresses], [dims], [attrs], tiles, grain, level, scratch bytes,
+        estimated seconds, then). Sorted by level; calls of one level do not depend on one another. `grain` is the
+        least number of tiles that a thread takes at once. `then` is None, or (kernel address, [buffer addresses],
+        [dims], [attrs]) of the call that the kernel runs on its own tiles: the last buffer slot is set to it.
+    feeds : list of (address of the buffer, bytes): what is copied in before each step.
+    fetches : list of (address of the buffer, bytes): what is copied out after each step.
+
+    The memory behind all these addresses belongs to the caller, who keeps it alive.
+    """
+
+    cdef fnn_program *p
+    cdef void *memory
+
+    def __cinit__(self, list calls, list feeds=[], list fetches=[]):
+        cdef size_t count = len(calls), need, numbers = 0
+        cdef int64_t level = 0, levels = 0
+        for i, (kernel, buffers, dims, attrs, tiles, grain, at, need, seconds, then) in enumerate(calls):
+            if at < level or not kernel or tiles < 0 or grain < 1 or need < 0 or then is not None and not buffers:
+                raise ValueError(f"Call {i} of the program is not well formed: level {at} after {level}, kernel "
+                                 f"{kernel}, {tiles} tiles, grain {grain}, {need} bytes of scratch memory.")
+            levels += levels == 0 or at > level
+            level = at
+            numbers += len(buffers) + len(dims) + len(attrs)
+            if then is not None:
+                numbers += sizeof(fnn_call) // 8 + len(then[1]) + len(then[2]) + len(then[3])
+        for _, size in [*feeds, *fetches]:
+            if size < 0:
+                raise ValueError(f"A feed or fetch of {size} bytes.")
+        # Every part is a whole number of 8-byte words, so all stay aligned one after another.
+        need = (sizeof(fnn_program) + count * (sizeof(fnn_line) + 16) + levels * sizeof(fnn_level)
+                + (len(feeds) + len(fetches)) * sizeof(fnn_copy) + 8 * numbers + 64)
+        self.memory = os_alloc(need)
+        if self.memory == NULL:
+            raise MemoryError(f"No memory for a program of {count} calls ({need} bytes).")
+        memset(self.memory, 0, need)
+        self.p = <fnn_program *> self.memory
+        cdef char *at_byte = <char *> self.memory + (sizeof(fnn_program) + 7) // 8 * 8
+        self.p.lines = <fnn_line *> carve(&at_byte, count * sizeof(fnn_line))
+        self.p.levels = <fnn_level *> carve(&at_byte, levels * sizeof(fnn_level))
+        self.p.feeds = <fnn_copy *> carve(&at_byte, len(feeds) * sizeof(fnn_copy))
+        self.p.fetches = <fnn_copy *> carve(&at_byte, len(fetches) * sizeof(fnn_copy))
+        self.p.min_ns = <int64_t *> carve(&at_byte, count * 8)
+        self.p.total_ns = <int64_t *> carve(&at_byte, count * 8)
+        self.p.line_count = count
+        cdef fnn_line *line = self.p.lines
+        cdef fnn_level *here = self.p.levels - 1
+        cdef fnn_call *follow
+        level = -1
+        for kernel, buffers, dims, attrs, tiles, grain, at, need, seconds, then in calls:
+            if at > level:
+                here += 1
+                here.first = line - self.p.lines
+                level = at
+            here.count += 1
+            fill(&line.call, &at_byte, kernel, buffers, dims, attrs)
+            if then is not None:
+                follow = <fnn_call *> carve(&at_byte, sizeof(fnn_call))
+                fill(follow, &at_byte, then[0], then[1], then[2], then[3])
+                (<void **> line.call.buf)[len(buffers) - 1] = follow
+            line.tiles = tiles
+            line.grain = grain
+            # A number from 0 to a quarter of an hour, whatever the estimate was (NaN counts as 0).
+            line.cost_ns = min(1e12, seconds * 1e9) if seconds > 0 else 0.0
+            self.p.scratch = max(self.p.scratch, <size_t> need)
+            line += 1
+        self.p.level_count = levels
+        for i, (address, size) in enumerate(feeds):
+            self.p.feeds[i].buffer = <void *> <uintptr_t> address
+            self.p.feeds[i].bytes = size
+        self.p.feed_count = len(feeds)
+        for i, (address, size) in enumerate(fetches):
+            self.p.fetches[i].buffer = <void *> <uintptr_t> address
+            self.p.fetches[i].bytes = size
+        self.p.fetch_count = len(fetches)
+
+    def __dealloc__(self):
+        os_free(self.memory)
+
+    def __len__(self):
+        return self.p.line_count
+
+    def run(self, int64_t steps, list feed_addresses, list fetch_addresses, int threads, double budget_seconds,
+            int64_t offset=0):
+        """Execute up to `steps` steps without the GIL; returns how many were done.
+
+        Before step s, feed i is filled from ``feed_addresses[i] + (offset + s) * bytes``, and after it fetch i is
+        copied to ``fetch_addresses[i] + (offset + s) * bytes``. Returns after the step in which the budget of seconds
+        has passed. The result is the same to the bit for any number of threads.
+        """
+        cdef int64_t done
+        if steps < 1:
+            return 0
+        cdef char **rows = self._rows(feed_addresses, fetch_addresses)
+        with nogil:
+            done = fnn_run(self.p, steps, rows, offset, threads, budget_seconds)
+        free(rows)
+        return self._checked(done)
+
+    def profile(self, int64_t steps, list feed_addresses, list fetch_addresses, int threads, int64_t offset=0):
+        """Execute the steps with a clock around each call; returns [(shortest ns, total ns)] over the calls.
+
+        Calls run one after another, each with its tiles over the threads. Reading the clock adds some 20 to 30 ns
+        to each time.
+        """
+        cdef int64_t done
+        if steps < 1:
+            return []
+        cdef char **rows = self._rows(feed_addresses, fetch_addresses)
+        with nogil:
+            done = fnn_profile(self.p, steps, rows, offset, threads)
+        free(rows)
+        self._checked(done)
+        return [(self.p.min_ns[i], self.p.total_ns[i]) for i in range(self.p.line_count)]
+
+    def step_call(self, int64_t i, int threads=1):
+        """Run call i once and nothing else: for looking at a program call by call."""
+        cdef int64_t done
+        if not 0 <= i < self.p.line_count:
+            raise IndexError(f"This program has {self.p.line_count} calls; there is no call {i}.")
+        with nogil:
+            done = fnn_run_line(self.p, i, threads)
+        self._checked(done)
+
+    def set_buffer(self, int64_t call, int64_t slot, uintptr_t address):
+        """Point slot `slot` of call `call` at other memory, for data that is bound anew for each run."""
+        if not 0 <= call < self.p.line_count or slot < 0:
+            raise IndexError(f"This program has {self.p.line_count} calls; there is no call {call}.")
+        (<void **> self.p.lines[call].call.buf)[slot] = <void *> address
+
+    def once(self, object source, object target, int threads):
+        """Execute one step with the buffer `source` as the last feed and `target` as the last fetch.
+
+        The short way for inference on one array: no lists, no addresses. Both are C-contiguous buffers of the
+        very sizes of that feed and fetch; all other feeds and fetches are left as they are.
+        """
+        cdef Py_buffer here, there
+        cdef char *rows[16]
+        cdef int64_t done, feeds = self.p.feed_count, fetches = self.p.fetch_count
+        if feeds < 1 or fetches < 1 or feeds + fetches > 16:
+            raise ValueError("once needs a program with feeds and fetches, at most 16 of them.")
+        memset(rows, 0, sizeof(rows))
+        PyObject_GetBuffer(source, &here, PyBUF_C_CONTIGUOUS)
+        try:
+            PyObject_GetBuffer(target, &there, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            try:
+                if here.len != self.p.feeds[feeds - 1].bytes or there.len != self.p.fetches[fetches - 1].bytes:
+                    raise ValueError(f"This program takes {self.p.feeds[feeds - 1].bytes} bytes and gives "
+                                     f"{self.p.fetches[fetches - 1].bytes}; got room for {here.len} and {there.len}.")
+                rows[feeds - 1] = <char *> here.buf
+                rows[feeds + fetches - 1] = <char *> there.buf
+                with nogil:
+                    done = fnn_run(self.p, 1, rows, 0, threads, 1e9)
+            finally:
+                PyBuffer_Release(&there)
+        finally:
+            PyBuffer_Release(&here)
+        self._checked(done)
+
+    cdef char **_rows(self, list feeds, list fetches) except NULL:
+        if len(feeds) != self.p.feed_count or len(fetches) != self.p.fetch_count:
+            raise ValueError(f"This program has {self.p.feed_count} feeds and {self.p.fetch_count} fetches; "
+                             f"{len(feeds)} and {len(fetches)} addresses came.")
+        cdef list addresses = [int(a) for a in feeds + fetches]
+        cdef char **rows = <char **> malloc((len(addresses) + 1) * sizeof(char *))
+        if rows == NULL:
+            raise MemoryError
+        cdef size_t i
+        for i in range(<size_t> len(addresses)):
+            rows[i] = <char *> <uintptr_t> addresses[i]
+        return rows
+
+    cdef int64_t _checked(self, int64_t done) except -1:
+        if done == FNN_BUSY:
+            raise RuntimeError("This program is running in another thread; a program can run once at a time.")
+        if done == FNN_NO_MEMORY:
+            raise MemoryError(f"No memory for the {self.p.scratch} bytes of scratch memory that a thread needs.")
+        return done
+
+
+cdef void *carve(char **at, size_t bytes) noexcept:
+    """The next part of the one allocation."""
+    cdef void *part = at[0]
+    at[0] += bytes
+    return part
+
+
+cdef int fill(fnn_call *call, char **at, uintptr_t kernel, list buffers, list dims, list attrs) except -1:
+    cdef void **buf = <void **> carve(at, len(buffers) * sizeof(void *))
+    cdef int64_t *dim = <int64_t *> carve(at, len(dims) * sizeof(int64_t))
+    cdef double *attr = <double *> carve(at, len(attrs) * sizeof(double))
+    for i, address in enumerate(buffers):
+        buf[i] = <void *> <uintptr_t> address
+    for i, size in enumerate(dims):
+        dim[i] = size
+    for i, number in enumerate(attrs):
+        attr[i] = number
+    call.kernel = <fnn_kernel> kernel
+    call.buf = <void *const *> buf
+    call.dim = dim
+    call.attr = attr
+    return 0
+
+
+def team_counts():
+    """What the thread team has done since the process began, for tests and tuning.
+
+    A dict: ``workers`` that exist beside the caller, ``levels`` handed out, ``wakes`` of sleepers, ``waits`` in which
+    the caller slept, ``stalls`` (waits for a worker that had lost its core; after each the caller works alone for some
+    milliseconds).
+    """
+    cdef fnn_team_counts c
+    fnn_team_count(&c)
+    return dict(workers=c.workers, levels=c.levels, wakes=c.wakes, waits=c.waits, stalls=c.stalls)
+
+
+MAX_THREADS = FNN_MAX_THREADS
+
+if fnn_path_name(0) == NULL:
+    raise ImportError("This CPU is older than every CPU path of the compiled modules; fastnn runs on NumPy here.")
+select_path(os.environ.get("FASTNN_CPU") or None)

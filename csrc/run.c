@@ -1,0 +1,205 @@
+/* Running a program: the loop over steps and levels. */
+#include "os.h"
+
+#include "run.h"
+
+#include <string.h>
+
+/* Work that is worth a claim, work that is worth a meeting of threads, work that is worth waking a
+ * sleeper (which costs the caller a system call).  Nanoseconds of one thread; measured on a Zen 4 in
+ * a virtual machine, see tests/c/measure_team.py for how. */
+#define CHUNK_NS 1000
+#define LEVEL_NS 3000
+#define WAKE_NS 15000
+#define CHUNKS_PER_THREAD 8 /* so that the last ones to finish wait for an eighth of a part */
+#define CLOCK_NS 20000      /* look at the clock about that often */
+
+static int64_t clamp(double x, int64_t low, int64_t high)
+{
+    return x >= (double)high ? high : x > (double)low ? (int64_t)x : low;
+}
+
+/* Cut one call so that a chunk costs about `target` ns, but is not below its grain. */
+static void cut(fnn_line *line, double target, int threads)
+{
+    int64_t most = (int64_t)threads * CHUNKS_PER_THREAD * 2;
+    int64_t want = clamp(line->cost_ns / target + 0.5, 1, most);
+    line->chunk = (line->tiles + want - 1) / want;
+    if (line->chunk < line->grain)
+        line->chunk = line->grain;
+    line->chunks = (line->tiles + line->chunk - 1) / line->chunk;
+}
+
+/* Decide for this number of threads which levels are shared, and how.  Results do not depend on it. */
+static void plan(fnn_program *p, int threads)
+{
+    if (p->planned == threads)
+        return;
+    p->planned = threads;
+    p->step_ns = 0;
+    for (fnn_level *level = p->levels; level < p->levels + p->level_count; level++) {
+        fnn_line *lines = p->lines + level->first;
+        double cost = 0;
+        for (int64_t i = 0; i < level->count; i++)
+            cost += lines[i].cost_ns;
+        p->step_ns += cost;
+        double target = cost / (threads * CHUNKS_PER_THREAD);
+        if (target < CHUNK_NS)
+            target = CHUNK_NS;
+        level->chunks = 0;
+        for (int64_t i = 0; i < level->count; i++) {
+            cut(&lines[i], target, threads);
+            level->chunks += lines[i].chunks;
+        }
+        if (threads < 2 || cost < LEVEL_NS || level->chunks < 2 || level->chunks > FNN_MAX_CHUNKS)
+            level->chunks = 0;
+    }
+    /* A sleeper is woken for what it can expect to do before a stretch of work for the caller alone
+     * sends it to sleep again; the step may repeat, so this is counted around its end too. */
+    double ahead = 0;
+    for (int round = 0; round < 2; round++)
+        for (int64_t l = p->level_count - 1; l >= 0; l--) {
+            fnn_level *level = &p->levels[l];
+            double cost = 0;
+            for (int64_t i = 0; i < level->count; i++)
+                cost += p->lines[level->first + i].cost_ns;
+            ahead = level->chunks ? ahead + cost : cost > WAKE_NS ? 0 : ahead;
+            level->wake = ahead > WAKE_NS;
+        }
+}
+
+static inline void whole(const fnn_line *line)
+{
+    if (line->tiles)
+        line->call.kernel(line->call.buf, line->call.dim, line->call.attr, 0, line->tiles);
+}
+
+static inline void feed(const fnn_program *p, char *const *rows, int64_t row)
+{
+    for (int64_t i = 0; i < p->feed_count; i++) {
+        const fnn_copy *c = &p->feeds[i];
+        if (rows[i])
+            memcpy(c->buffer, rows[i] + row * c->bytes, (size_t)c->bytes);
+    }
+}
+
+static inline void fetch(const fnn_program *p, char *const *rows, int64_t row)
+{
+    rows += p->feed_count;
+    for (int64_t i = 0; i < p->fetch_count; i++) {
+        const fnn_copy *c = &p->fetches[i];
+        if (rows[i])
+            memcpy(rows[i] + row * c->bytes, c->buffer, (size_t)c->bytes);
+    }
+}
+
+/* The program belongs to this run; memory is there; the team is taken if there is use for it. */
+static int enter(fnn_program *p, int *threads, os_float_mode *mode)
+{
+    unsigned me = fnn_fork_count() + 1, seen = atomic_load(&p->running);
+    /* A run that was in progress at a fork is void in the child, whose fork count is higher. */
+    if (seen == me || !atomic_compare_exchange_strong(&p->running, &seen, me))
+        return FNN_BUSY;
+    if (fnn_need_scratch(p->scratch)) {
+        atomic_store(&p->running, 0);
+        return FNN_NO_MEMORY;
+    }
+    *threads = fnn_team_take(*threads, p->scratch);
+    plan(p, *threads);
+    *mode = os_float_default();
+    return 0;
+}
+
+static void leave(fnn_program *p, int threads, os_float_mode mode)
+{
+    os_float_restore(mode);
+    if (threads > 1)
+        fnn_team_leave();
+    atomic_store(&p->running, 0);
+}
+
+int64_t fnn_run(fnn_program *p, int64_t steps, char *const *rows, int64_t offset, int threads, double budget)
+{
+    os_float_mode mode;
+    int status = enter(p, &threads, &mode);
+    if (status)
+        return status;
+    int64_t now = os_now_ns(), every = clamp(CLOCK_NS / (p->step_ns + 1), 1, 16), next = every, s = 0;
+    int64_t end = budget < 1e9 ? now + (int64_t)(budget * 1e9) : INT64_MAX;
+    int alone = threads < 2 || fnn_team_crowded(now);
+    for (;;) {
+        feed(p, rows, offset + s);
+        if (alone)
+            for (const fnn_line *line = p->lines, *last = line + p->line_count; line < last; line++)
+                whole(line);
+        else
+            for (const fnn_level *level = p->levels, *last = level + p->level_count; level < last; level++) {
+                const fnn_line *lines = p->lines + level->first;
+                if (level->chunks)
+                    fnn_team_run(lines, level->chunks, level->wake);
+                else
+                    for (int64_t i = 0; i < level->count; i++)
+                        whole(&lines[i]);
+            }
+        fetch(p, rows, offset + s);
+        if (++s == steps)
+            break;
+        if (s >= next) {
+            next = s + every;
+            now = os_now_ns();
+            if (now >= end)
+                break;
+            if (threads > 1) {
+                alone = fnn_team_crowded(now);
+                fnn_team_here();
+            }
+        }
+    }
+    leave(p, threads, mode);
+    return s;
+}
+
+static inline void one(const fnn_line *line, int threads)
+{
+    if (threads > 1 && line->cost_ns >= LEVEL_NS && line->chunks > 1)
+        fnn_team_run(line, line->chunks, 1);
+    else
+        whole(line);
+}
+
+int64_t fnn_profile(fnn_program *p, int64_t steps, char *const *rows, int64_t offset, int threads)
+{
+    os_float_mode mode;
+    int status = enter(p, &threads, &mode);
+    if (status)
+        return status;
+    for (int64_t i = 0; i < p->line_count; i++) {
+        p->min_ns[i] = INT64_MAX;
+        p->total_ns[i] = 0;
+    }
+    for (int64_t s = 0; s < steps; s++) {
+        feed(p, rows, offset + s);
+        for (int64_t i = 0; i < p->line_count; i++) {
+            int64_t start = os_now_ns();
+            one(&p->lines[i], threads);
+            int64_t took = os_now_ns() - start;
+            p->total_ns[i] += took;
+            if (took < p->min_ns[i])
+                p->min_ns[i] = took;
+        }
+        fetch(p, rows, offset + s);
+    }
+    leave(p, threads, mode);
+    return steps;
+}
+
+int64_t fnn_run_line(fnn_program *p, int64_t line, int threads)
+{
+    os_float_mode mode;
+    int status = enter(p, &threads, &mode);
+    if (status)
+        return status;
+    one(&p->lines[line], threads);
+    leave(p, threads, mode);
+    return 1;
+}

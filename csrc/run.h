@@ -1,0 +1,48 @@
+/* A program as the executor runs it: kernel calls in levels, and what is copied in and out of its
+ * buffers around each step. */
+#ifndef FASTNN_RUN_H
+#define FASTNN_RUN_H
+
+#include "team.h"
+
+/* Calls first..first+count-1 do not depend on one another. */
+typedef struct fnn_level {
+    int64_t first, count;
+    int64_t chunks; /* 0: the caller runs it alone */
+    int wake;
+} fnn_level;
+
+/* Bytes copied per step from (feed) or to (fetch) an array that holds one row per step. */
+typedef struct fnn_copy {
+    void *buffer;
+    int64_t bytes;
+} fnn_copy;
+
+/* All arrays lie in the same allocation as the struct. */
+typedef struct fnn_program {
+    fnn_line *lines;
+    fnn_level *levels;
+    fnn_copy *feeds, *fetches;
+    int64_t line_count, level_count, feed_count, fetch_count;
+    size_t scratch;
+    int64_t *min_ns, *total_ns; /* of each call, from fnn_profile */
+    int planned;                /* for how many threads the chunks are cut */
+    double step_ns;             /* estimate for one thread */
+    _Atomic unsigned running;   /* 1 + the fork count of the run in progress, or 0 */
+} fnn_program;
+
+enum { FNN_NO_MEMORY = -1, FNN_BUSY = -2 };
+
+/* Execute up to `steps` >= 1 steps; step s copies row offset + s of each feed in, and of each fetch
+ * out; `rows` points to the first row of each feed, then of each fetch, NULL for one left as it is.  Stops after the step in
+ * which `budget` seconds have passed.  Gives the number of steps done, or a negative code if
+ * nothing was done. */
+int64_t fnn_run(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int threads, double budget);
+
+/* The same without a budget, each call alone (its tiles over the team) with the clock around it. */
+int64_t fnn_profile(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int threads);
+
+/* Run one call of the program, nothing else. */
+int64_t fnn_run_line(fnn_program *program, int64_t line, int threads);
+
+#endif

@@ -1,0 +1,36 @@
+"""What ``fastnn info`` prints: the machine, what was measured on it, and what is installed."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from . import __version__, machine
+from .kernels import tables
+from .program.backend import BACKENDS, get_backend
+
+
+def report() -> str:
+    """Lines of "name  value"."""
+    cpu = machine.cpu_info()
+    lines = [("fastnn", __version__), ("Python", platform.python_version()), *_versions(), ("", "")]
+    lines += [(name.replace("_", " "), _text(value)) for name, value in cpu.items()]
+    native = tables.native_available()
+    there = [b for b in BACKENDS if b == "numpy" or native]
+    lines += [("", ""), ("backend", f"{get_backend()} (of {', '.join(there)})")]
+    lines += [("", ""), *machine.ceilings(machine.get_num_threads()).rows()]
+    return "\n".join(f"{name:<24}{value}".rstrip() for name, value in lines)
+
+
+def _text(value) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _versions():
+    for name in ("numpy", "safetensors", "tqdm", "numba", "matplotlib", "scikit-learn"):
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, "not installed"

@@ -1,0 +1,358 @@
+"""Matrix products: fully connected layers with bias and activation, their two gradients, and matmul.
+
+All are one product of ours (`csrc/gemm.h`) with different edges. Each element of a product is summed
+over k = 0, 1, 2, ... with one rounding per term (FMA), from zero, and the bias is added last; so the
+bits depend neither on tiles nor on threads nor, where there is FMA, on the CPU path.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .spec import Array, Call, Kernel, blocks, register
+
+ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "elu", "selu")
+#: Klambauer et al., Self-normalizing neural networks (2017)
+SELU_LAMBDA, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+ROWS, COLUMNS = 512, 256  #: largest tile: its block of B, 416 x 256 floats, is 416 KiB of a 1 MiB L2
+PANEL = 32  #: columns of a tile are a multiple of this: two AVX-512 vectors
+TILE = 4e5  #: FLOPs that a tile should have: 3 to 4 microseconds, against about 0.1 for handing it out
+TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
+SCRATCH = 4 * 416 * (8 + COLUMNS)  #: bytes: a panel of A and a block of B (csrc/gemm.h)
+
+
+def grid(m: int, n: int, k: int) -> tuple[int, int]:
+    """Rows and columns of the tiles that cut an m x n product over k terms.
+
+    A tile packs its own part of both operands, so tiles should be large and nearly square; a narrow
+    product (few rows) is cut along its columns only, where nothing is packed twice but the few rows.
+    """
+    down, across = blocks(max(m, 1), ROWS), blocks(max(n, 1), COLUMNS)
+    # a product of few rows is bound by reading B: count it as if it had 8 rows
+    want = min(TILES, int(2 * max(m, 8) * n * k / TILE))
+    rows, columns = m, n
+    while True:
+        rows = max(1, blocks(m, down))
+        columns = max(1, blocks(blocks(n, across), PANEL)) * PANEL
+        if down * across >= want:
+            break
+        if columns > PANEL * (2 if m < 4 else 1) and (2 * columns >= rows or rows < 64):
+            across = blocks(n, columns - PANEL)
+        elif rows >= 48:
+            down += 1
+        else:
+            break
+    return rows, columns
+
+
+def activate(z: np.ndarray, activation: str, alpha: float = 1.0) -> np.ndarray:
+    """activation(z)."""
+    if activation == "relu":
+        return np.maximum(z, 0)
+    if activation == "sigmoid":
+        e = np.exp(-np.abs(z))
+        return np.where(z < 0, e, 1) / (1 + e)
+    if activation == "tanh":
+        return np.tanh(z)
+    if activation == "elu":
+        return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))).astype(z.dtype, copy=False)
+    if activation == "selu":
+        return SELU_LAMBDA * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))).astype(z.dtype, copy=False)
+    return z
+
+
+def derivative(y: np.ndarray, activation: str, alpha: float = 1.0) -> np.ndarray:
+    """activation'(z), told from y = activation(z)."""
+    if activation == "relu":
+        d = y > 0
+    elif activation == "sigmoid":
+        d = y * (1 - y)
+    elif activation == "tanh":
+        d = 1 - y * y
+    elif activation == "elu":
+        d = np.where(y > 0, 1, y + alpha)
+    elif activation == "selu":
+        d = np.where(y > 0, SELU_LAMBDA, y + SELU_LAMBDA * SELU_ALPHA)
+    else:
+        d = np.ones_like(y)
+    return d.astype(y.dtype, copy=False)
+
+
+def wanted(call: Call, *names: str) -> list[bool]:
+    """Which of these inputs want a gradient."""
+    need = call.extra.get("need", call.kernel.inputs)
+    return [n in need for n in names]
+
+
+def same_dtype(name: str, *arrays: Array | None) -> None:
+    kinds = {a.dtype for a in arrays if a is not None}
+    if len(kinds) > 1 or not all(np.issubdtype(d, np.floating) for d in kinds):
+        raise ValueError(f"{name} needs floats of one dtype, not {', '.join(sorted(map(str, kinds)))}.")
+
+
+class Product(Kernel):
+    """What the three kernels of a dense layer share: M rows, K inputs, N outputs, and tiles."""
+
+    dims = ("M", "K", "N", "rows", "columns")
+
+    def tile(self, call: Call) -> tuple[int, int]:
+        """Rows and columns of a tile."""
+        (m, n), k = call.outputs[0].shape, call.inputs[0].shape[1]
+        return grid(m, n, k)
+
+    def tiles(self, call: Call) -> int:
+        (m, n), (rows, columns) = call.outputs[0].shape, self.tile(call)
+        return blocks(m, rows) * blocks(n, columns)
+
+    def scratch(self, call: Call) -> int:
+        return SCRATCH
+
+
+@register
+class dense(Product):  # noqa: N801
+    """A fully connected layer: ``y = activation(x @ w + b)``.
+
+    Slots: ``y[M,N] <- x[M,K], w[K,N], b[N]`` (optional). Bias and activation are applied to each tile
+    of the product before it leaves the core.
+
+    Parameters
+    ----------
+    activation : "linear", "relu", "sigmoid", "tanh", "elu" (Clevert et al., 2016) or "selu"
+        (Klambauer et al., 2017).
+    alpha : elu's limit at minus infinity is -alpha; positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.kernels.dense import dense
+    >>> x, w, b = np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [3.0, 0.5]]), np.array([0.5, -4.0])
+    >>> dense(x, w, b, activation="relu").tolist()  # max(0, [7, 0] + [0.5, -4])
+    [[7.5, 0.0]]
+    """
+
+    name = "dense"
+    outputs = ("y",)
+    inputs = ("x", "w", "b")
+    optional = ("b",)
+    attrs = {"activation": "linear", "alpha": 1.0}
+    choices = {"activation": ACTIVATIONS}
+
+    def infer(self, x, w, b=None, *, activation="linear", alpha=1.0):
+        if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
+            raise ValueError(f"dense needs x[M,K] and w[K,N], not x{list(x.shape)} and w{list(w.shape)}.")
+        if b is not None and b.shape != w.shape[1:]:
+            raise ValueError(f"dense with w{list(w.shape)} needs b[{w.shape[1]}], not b{list(b.shape)}.")
+        same_dtype("dense", x, w, b)
+        return (Array((x.shape[0], w.shape[1]), x.dtype),)
+
+    def numpy(self, x, w, b=None, *, activation="linear", alpha=1.0):
+        z = x @ w
+        return activate(z if b is None else z + b, activation, alpha)
+
+    def sizes(self, call):
+        return (*call["x"].shape, call["w"].shape[1], *self.tile(call))
+
+    def flops(self, call):
+        (m, k), n = call["x"].shape, call["w"].shape[1]
+        return 2.0 * m * k * n + m * n * ((call["b"] is not None) + (call.attr("activation") != "linear"))
+
+    def gradient(self, call, y=None):
+        if y is None:
+            return {}
+        dz, activation, alpha = y, call.attr("activation"), call.attr("alpha")
+        if activation != "linear":
+            from .activation import activation_grad
+
+            dz = activation_grad(dz, None, call["y"], kind=activation, alpha=alpha)
+        need_x, need_w, need_b = wanted(call, "x", "w", "b")
+        grads = {}
+        if need_x:
+            grads["x"] = dense_grad_input(dz, call["w"], None)
+        if need_w or (need_b and call["b"] is not None):
+            grads["w"], grads["b"] = dense_grad_weight(call["x"], dz, None)
+            if call["b"] is None:
+                del grads["b"]
+        return grads
+
+
+@register
+class dense_grad_input(Product):  # noqa: N801
+    """Gradient of a dense layer's input: ``dx = dz @ w.T``, where y is given ``* activation'(y)``.
+
+    Slots: ``dx[M,K] <- dz[M,N], w[K,N], y[M,K]`` (optional). y is the *output* of the activation that
+    made the layer's input: its derivative is told from it (relu: y > 0; sigmoid: y (1 - y); tanh:
+    1 - y^2; elu: 1 or y + alpha; selu: lambda or y + lambda alpha), so that dx is the gradient before
+    that activation. w is transposed block by block while it is packed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.kernels.dense import dense_grad_input
+    >>> dz, w, y = np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [3.0, 0.5]]), np.array([[0.0, 5.0]])
+    >>> dense_grad_input(dz, w, None).tolist()
+    [[-1.0, 4.0]]
+    >>> dense_grad_input(dz, w, y, activation="relu").tolist()
+    [[-0.0, 4.0]]
+    """
+
+    name = "dense_grad_input"
+    outputs = ("dx",)
+    inputs = ("dz", "w", "y")
+    optional = ("y",)
+    attrs = {"activation": "linear", "alpha": 1.0}
+    choices = {"activation": ACTIVATIONS}
+
+    def infer(self, dz, w, y=None, *, activation="linear", alpha=1.0):
+        if dz.ndim != 2 or w.ndim != 2 or dz.shape[1] != w.shape[1]:
+            raise ValueError(f"dense_grad_input needs dz[M,N] and w[K,N], not dz{list(dz.shape)} and w{list(w.shape)}.")
+        shape = (dz.shape[0], w.shape[0])
+        if y is not None and y.shape != shape:
+            raise ValueError(f"dense_grad_input needs y{list(shape)}, not y{list(y.shape)}.")
+        same_dtype("dense_grad_input", dz, w, y)
+        return (Array(shape, dz.dtype),)
+
+    def numpy(self, dz, w, y=None, *, activation="linear", alpha=1.0):
+        dx = dz @ w.T
+        return dx if y is None else dx * derivative(y, activation, alpha)
+
+    def sizes(self, call):
+        return (call["dz"].shape[0], *call["w"].shape, *self.tile(call))
+
+    def flops(self, call):
+        m, (k, n) = call["dz"].shape[0], call["w"].shape
+        return 2.0 * m * k * n + (m * k if call["y"] is not None else 0)
+
+
+@register
+class dense_grad_weight(Product):  # noqa: N801
+    """Gradients of a dense layer's parameters: ``dw = x.T @ dz``, ``db = dz.sum(0)`` in the order of rows.
+
+    Slots: ``dw[K,N], db[N] <- x[M,K], dz[M,N], then`` (optional). Tiles are panels of rows of dw, a
+    multiple of 16. `then` is no array: in a program it may be another call, a flat kernel over the K N
+    elements of the weight (an optimizer's update), which is run on each finished panel while that is
+    in cache.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.kernels.dense import dense_grad_weight
+    >>> dw, db = dense_grad_weight(np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([[3.0], [4.0]]), None)
+    >>> dw.tolist(), db.tolist()
+    ([[3.0], [10.0]], [7.0])
+    """
+
+    name = "dense_grad_weight"
+    outputs = ("dw", "db")
+    inputs = ("x", "dz", "then")
+    optional = ("then",)
+
+    def infer(self, x, dz, then=None):
+        if x.ndim != 2 or dz.ndim != 2 or x.shape[0] != dz.shape[0]:
+            raise ValueError(f"dense_grad_weight needs x[M,K] and dz[M,N], not {list(x.shape)} and {list(dz.shape)}.")
+        same_dtype("dense_grad_weight", x, dz)
+        return Array((x.shape[1], dz.shape[1]), x.dtype), Array(dz.shape[1:], x.dtype)
+
+    def numpy(self, x, dz, then=None):
+        return x.T @ dz, dz.sum(0)
+
+    def sizes(self, call):
+        return (*call["x"].shape, call["dz"].shape[1], *self.tile(call))
+
+    def tile(self, call):
+        # Panels of all columns, for `then`. As many rows as the tile size asks for, but no more than
+        # leave the panel in L2, and at least 4 and at most 32 tiles.
+        (m, k), n = call["x"].shape, call["dz"].shape[1]
+        rows = max(TILE / max(2 * m * n, 1), k / 32)
+        rows = min(rows, k / 4 if m * n * k > 5e5 else k, max(64, 2**17 / max(n, 1)))
+        rows = max(1, blocks(int(rows), 16)) * 16
+        return rows, max(1, blocks(blocks(max(n, 1), blocks(max(n, 1), COLUMNS)), PANEL)) * PANEL
+
+    def tiles(self, call):
+        # one at least: db is written even where dw has no rows
+        return max(1, blocks(call["dw"].shape[0], self.tile(call)[0]))
+
+    def flops(self, call):
+        (m, k), n = call["x"].shape, call["dz"].shape[1]
+        return 2.0 * m * k * n + m * n
+
+
+@register
+class matmul(Kernel):
+    """Matrix product ``y = op(a) @ op(b)``, where op transposes the last two axes if asked to.
+
+    Slots: ``y <- a, b``; each is a matrix or a batch of matrices (3-D). A matrix is used with every
+    matrix of the other's batch. With `sum_batch` the products of two batches are added up: one matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.kernels.dense import matmul
+    >>> a, b = np.arange(6.0).reshape(2, 3), np.ones((2, 4))
+    >>> matmul(a, b, transpose_a=1).tolist()
+    [[3.0, 3.0, 3.0, 3.0], [5.0, 5.0, 5.0, 5.0], [7.0, 7.0, 7.0, 7.0]]
+    """
+
+    name = "matmul"
+    outputs = ("y",)
+    inputs = ("a", "b")
+    dims = ("batch", "M", "K", "N", "a_step", "b_step", "rows", "columns")
+    attrs = {"transpose_a": 0, "transpose_b": 0, "sum_batch": 0}
+
+    def infer(self, a, b, *, transpose_a=0, transpose_b=0, sum_batch=0):
+        met = f"a{list(a.shape)}{'.T' if transpose_a else ''} and b{list(b.shape)}{'.T' if transpose_b else ''}"
+        if a.ndim not in (2, 3) or b.ndim not in (2, 3):
+            raise ValueError(f"matmul needs matrices or batches of them (2-D or 3-D), not {met}.")
+        (m, k), (k_b, n) = a.shape[-2:][:: -1 if transpose_a else 1], b.shape[-2:][:: -1 if transpose_b else 1]
+        if k != k_b:
+            raise ValueError(f"matmul needs as many columns on the left as rows on the right, not {met}.")
+        if a.ndim == b.ndim == 3 and a.shape[0] != b.shape[0]:
+            raise ValueError(f"matmul needs batches of one size, not {met}.")
+        if sum_batch and not a.ndim == b.ndim == 3:
+            raise ValueError(f"matmul sums over two batches (3-D), not {met}.")
+        same_dtype("matmul", a, b)
+        batch = () if sum_batch or a.ndim == b.ndim == 2 else a.shape[:-2] or b.shape[:-2]
+        return (Array((*batch, m, n), a.dtype),)
+
+    def numpy(self, a, b, *, transpose_a=0, transpose_b=0, sum_batch=0):
+        y = (a.swapaxes(-1, -2) if transpose_a else a) @ (b.swapaxes(-1, -2) if transpose_b else b)
+        return y.sum(0) if sum_batch else y
+
+    def sizes(self, call):
+        a, b, y, inner = call["a"], call["b"], call["y"], -2 if call.attr("transpose_a") else -1
+        (m, n), k = y.shape[-2:], a.shape[inner]
+        batch = a.shape[0] if a.ndim == 3 else b.shape[0] if b.ndim == 3 else 1
+        a_step, b_step = (m * k if a.ndim == 3 else 0), (k * n if b.ndim == 3 else 0)
+        if a.ndim == 3 and b.ndim == 2 and not call.attr("transpose_a"):
+            batch, m = 1, batch * m  # the rows of all matrices, one below the other
+        return (batch, m, k, n, a_step, b_step, *grid(m, n, k * batch if call.attr("sum_batch") else k))
+
+    def tiles(self, call):
+        batch, m, _, n, _, _, rows, columns = self.sizes(call)
+        return (1 if call.attr("sum_batch") else batch) * blocks(m, rows) * blocks(n, columns)
+
+    def scratch(self, call):
+        return SCRATCH
+
+    def flops(self, call):
+        batch, m, k, n = self.sizes(call)[:4]
+        return 2.0 * batch * m * k * n
+
+    def gradient(self, call, y=None):
+        if y is None:
+            return {}
+        a, b, ta, tb = call["a"], call["b"], call.attr("transpose_a"), call.attr("transpose_b")
+        need_a, need_b = wanted(call, "a", "b")
+        grads = {}
+        if need_a:
+            left, right = ((b, tb), (y, 1)) if ta else ((y, 0), (b, 1 - tb))
+            grads["a"] = self._product(left, right, len(a.shape))
+        if need_b:
+            left, right = ((y, 1), (a, ta)) if tb else ((a, 1 - ta), (y, 0))
+            grads["b"] = self._product(left, right, len(b.shape))
+        return grads
+
+    def _product(self, left, right, ndim):
+        (a, ta), (b, tb) = left, right
+        both = len(a.shape) == len(b.shape) == 3
+        return self(a, b, transpose_a=int(ta), transpose_b=int(tb), sum_batch=int(both and ndim == 2))

@@ -1,0 +1,255 @@
+"""Matrix products: five loops over the micro-kernels of csrc/gemm.h.
+
+From the outside in: columns and rows (the tiles that threads take, cut by the spec), blocks of k
+(``product``: one block of B is packed into L2), rows (one panel of A is packed into L1), columns (the
+micro-kernel: its part of C stays in registers while k runs). Packing copies an operand in the order
+in which it is read, so that rows whose distance is a power of two do not evict one another and each
+page is visited once.
+"""
+
+from libc.stdint cimport int8_t, int64_t, uintptr_t
+
+from .core cimport fnn_call, fnn_ops, ops, scratch
+
+cdef extern from "fastnn.h" nogil:
+    pass
+cdef extern from "gemm.h" nogil:
+    enum:
+        FNN_GEMM_PANEL
+        FNN_GEMM_DEPTH
+        FNN_GEMM_ADD
+        FNN_GEMM_RELU
+        FNN_GEMM_ROWS
+        FNN_LINEAR
+        FNN_RELU
+    ctypedef void (*fnn_gemm_tile)(const float *a, int64_t a_step, const float *b, int64_t b_step, float *c,
+                                   int64_t c_step, int64_t k, int64_t lanes, const float *bias,
+                                   int64_t mode) noexcept nogil
+    ctypedef struct fnn_gemm_ops:
+        int64_t lanes
+        int64_t width
+        int8_t widest[7]
+        fnn_gemm_tile row_form[7][9]
+        fnn_gemm_tile column_form[7][9]
+        void (*pack)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
+        void (*pack_columns)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
+        void (*transpose)(float *to, int64_t to_pitch, const float *src, int64_t pitch, int64_t rows,
+                        int64_t columns) noexcept nogil
+        void (*activate)(int64_t activation, float alpha, float *c, int64_t cs, int64_t rows,
+                         int64_t columns) noexcept nogil
+        void (*derive)(int64_t activation, float alpha, float *c, const float *y, int64_t cs, int64_t rows,
+                       int64_t columns) noexcept nogil
+        void (*sum_rows)(float *sum, const float *src, int64_t pitch, int64_t rows, int64_t columns) noexcept nogil
+    void fnn_prefetch(const void *p)
+    const fnn_gemm_ops *fnn_gemm(const fnn_ops *table)
+
+cdef enum:
+    PACK_PANELS = 8     # pack a plain B if at least so many panels of rows read it
+    PACK_DEPTH = 48     # pack a column-form A if k runs so far
+
+
+cdef struct Edge:       # what happens to a tile of C when its sums are complete
+    const float *bias   # added to each row, or NULL
+    int64_t activation  # applied then
+    const float *y      # or, where given: multiply by the activation's derivative, told from its output
+    float alpha
+
+
+cdef inline int64_t ceil_div(int64_t a, int64_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline int64_t smaller(int64_t a, int64_t b) noexcept nogil:
+    return a if a < b else b
+
+
+# C[rows, columns] = A @ B (+ C where add), then the edge.
+#   A[i,k] = a[i * a_pitch + k], or a[k * a_pitch + i] if a_columns
+#   B[k,j] = b[k * b_pitch + j], or b[j * b_pitch + k] if b_columns
+cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bint a_columns, const float *b,
+                  int64_t b_pitch, bint b_columns, int64_t rows, int64_t columns, int64_t depth, bint add,
+                  const Edge *edge) noexcept nogil:
+    cdef const fnn_gemm_ops *g = fnn_gemm(ops())
+    cdef float *a_panel = <float *> scratch()
+    cdef float *b_block = a_panel + FNN_GEMM_PANEL * FNN_GEMM_DEPTH
+    cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
+    cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
+    cdef int64_t ahead_row, ahead_share, n, q
+    cdef const float *ahead
+    cdef bint pack = b_columns or panels >= PACK_PANELS
+    cdef const float *ap
+    cdef const float *bp
+    cdef const float *bias
+    cdef const fnn_gemm_tile *tile
+    k_block = ceil_div(ceil_div(depth, k_blocks), 8) * 8 if k_blocks > 1 else depth
+    k = 0
+    while True:
+        k_end = smaller(k + k_block, depth)
+        kn = k_end - k
+        mode = FNN_GEMM_ADD if add or k > 0 else 0
+        bias = NULL
+        if k_end == depth:
+            bias = edge.bias
+            if edge.activation == FNN_RELU and edge.y == NULL:
+                mode |= FNN_GEMM_RELU
+        if pack:
+            # b_block[panel, k, j] = B[k, panel * width + j]
+            if not b_columns:
+                g.pack(b_block, b + k * b_pitch, b_pitch, kn, columns)
+            j = 0
+            while b_columns and j < columns:
+                g.transpose(b_block + j * kn, width, b + j * b_pitch + k, b_pitch, smaller(width, columns - j), kn)
+                j += width
+        b_step = width if pack else b_pitch
+        i = 0
+        for p in range(panels):
+            m = rows // panels + (p < rows % panels)
+            a_step = a_pitch
+            if a_columns:
+                tile = g.column_form[m]
+                ap = a + k * a_pitch + i
+                if kn >= PACK_DEPTH:
+                    g.pack_columns(a_panel, ap, a_pitch, kn, m)
+                    ap = a_panel
+                    a_step = FNN_GEMM_PANEL
+            else:
+                tile = g.row_form[m]
+                ap = a + i * a_pitch + k
+            ahead, ahead_row = a + (i + m) * a_pitch + k, rows - i - m if not a_columns else 0
+            ahead_row = smaller(ahead_row, m)
+            ahead_share = ceil_div(ahead_row * width, columns)
+            j = 0
+            while j < columns:
+                left = columns - j
+                # fetch the next panel of A while this one is multiplied: a share of its rows each time
+                for n in range(smaller(ahead_share, ahead_row)):
+                    for q in range(0, kn, 16):
+                        fnn_prefetch(ahead + q)
+                    ahead += a_pitch
+                    ahead_row -= 1
+                if pack:
+                    left = smaller(left, width - j % width)
+                    bp = b_block + j // width * width * kn + j % width
+                    w = g.width
+                else:
+                    bp = b + k * b_pitch + j
+                    w = g.widest[m]
+                left = ceil_div(left, g.lanes)
+                if w > left:
+                    w = smaller(left, 4)
+                last = smaller(g.lanes, columns - j - (w - 1) * g.lanes)
+                tile[w](ap, a_step, bp, b_step, c + i * c_pitch + j, c_pitch, kn, last,
+                        bias + j if bias != NULL else NULL, mode)
+                j += g.lanes * w
+            if k_end == depth:
+                if edge.y != NULL:
+                    g.derive(edge.activation, edge.alpha, c + i * c_pitch, edge.y + i * c_pitch, c_pitch, m, columns)
+                elif edge.activation > FNN_RELU:
+                    g.activate(edge.activation, edge.alpha, c + i * c_pitch, c_pitch, m, columns)
+            i += m
+        k = k_end
+        if k >= depth:
+            return
+
+
+cdef void dense(void *const *buf, const int64_t *dim, const double *attr, int64_t first, int64_t last) noexcept nogil:
+    cdef float *y = <float *> buf[0]
+    cdef const float *x = <const float *> buf[1]
+    cdef const float *w = <const float *> buf[2]
+    cdef const float *b = <const float *> buf[3]
+    cdef int64_t K = dim[1], M = dim[0], N = dim[2], rows = dim[3], columns = dim[4]
+    cdef int64_t activation = <int64_t> attr[0]
+    cdef float alpha = <float> attr[1]
+    cdef int64_t across = ceil_div(N, columns), t, i, j
+    cdef Edge edge
+    edge.activation, edge.alpha, edge.y = activation, alpha, NULL
+    for t in range(first, last):
+        # y[i:i+rows, j:j+columns] = activation(x[i:i+rows] @ w[:, j:j+columns] + b[j:j+columns])
+        i, j = t // across * rows, t % across * columns
+        edge.bias = b + j if b != NULL else NULL
+        product(y + i * N + j, N, x + i * K, K, False, w + j, N, False, smaller(rows, M - i), smaller(columns, N - j),
+                K, False, &edge)
+
+
+cdef void dense_grad_input(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
+                           int64_t last) noexcept nogil:
+    cdef float *dx = <float *> buf[0]
+    cdef const float *dz = <const float *> buf[1]
+    cdef const float *w = <const float *> buf[2]
+    cdef const float *y = <const float *> buf[3]
+    cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4]
+    cdef int64_t activation = <int64_t> attr[0]
+    cdef float alpha = <float> attr[1]
+    cdef int64_t across = ceil_div(K, columns), t, i, j
+    cdef Edge edge
+    edge.bias, edge.activation, edge.alpha = NULL, activation, alpha
+    if y == NULL:
+        edge.activation = FNN_LINEAR
+    for t in range(first, last):
+        # dx[i:i+rows, j:j+columns] = dz[i:i+rows] @ w[j:j+columns].T * activation'(y[i:i+rows, j:j+columns])
+        i, j = t // across * rows, t % across * columns
+        edge.y = y + i * K + j if y != NULL and activation != FNN_LINEAR else NULL
+        product(dx + i * K + j, K, dz + i * N, N, False, w + j * N, N, True, smaller(rows, M - i),
+                smaller(columns, K - j), N, False, &edge)
+
+
+cdef void dense_grad_weight(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
+                            int64_t last) noexcept nogil:
+    cdef float *dw = <float *> buf[0]
+    cdef float *db = <float *> buf[1]
+    cdef const float *x = <const float *> buf[2]
+    cdef const float *dz = <const float *> buf[3]
+    cdef const fnn_call *then = <const fnn_call *> buf[4]
+    cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4]
+    cdef int64_t share = ceil_div(ceil_div(N, ceil_div(K, rows) if K > 0 else 1), 16) * 16    # of db, per tile
+    cdef int64_t t, i, j, m
+    cdef Edge edge
+    edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
+    for t in range(first, last):
+        i = t * rows
+        m = smaller(rows, K - i)
+        # dw[i:i+rows] = x[:, i:i+rows].T @ dz
+        j = 0
+        while j < N:
+            product(dw + i * N + j, N, x + i, K, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
+            j += columns
+        # db = dz.sum(0), of which each tile makes a share
+        j = t * share
+        if j < N:
+            fnn_gemm(ops()).sum_rows(db + j, dz + j, N, M, smaller(share, N - j))
+        if then != NULL:
+            then.kernel(then.buf, then.dim, then.attr, i * N // 16, ceil_div((i + m) * N, 16))
+
+
+cdef void matmul(void *const *buf, const int64_t *dim, const double *attr, int64_t first, int64_t last) noexcept nogil:
+    cdef float *y = <float *> buf[0]
+    cdef const float *a = <const float *> buf[1]
+    cdef const float *b = <const float *> buf[2]
+    cdef int64_t batch = dim[0], M = dim[1], K = dim[2], N = dim[3], a_step = dim[4], b_step = dim[5]
+    cdef int64_t rows = dim[6], columns = dim[7]
+    cdef bint transpose_a = attr[0] != 0, transpose_b = attr[1] != 0, sum_batch = attr[2] != 0
+    cdef int64_t down = ceil_div(M, rows), across = ceil_div(N, columns), t, n, n_end, i, j
+    cdef Edge edge
+    edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
+    for t in range(first, last):
+        i, j = t // across % down * rows, t % across * columns
+        n = 0 if sum_batch else t // across // down
+        n_end = batch if sum_batch else n + 1
+        if n == n_end:      # an empty sum
+            product(y + i * N + j, N, a, K, False, b, N, False, smaller(rows, M - i), smaller(columns, N - j), 0,
+                    False, &edge)
+        while n < n_end:
+            # y[n, i:i+rows, j:j+columns] = op(a[n])[i:i+rows] @ op(b[n])[:, j:j+columns];  sum_batch: summed over n
+            product(y + (0 if sum_batch else n) * M * N + i * N + j, N,
+                    a + n * a_step + (i if transpose_a else i * K), M if transpose_a else K, transpose_a,
+                    b + n * b_step + (j * K if transpose_b else j), K if transpose_b else N, transpose_b,
+                    smaller(rows, M - i), smaller(columns, N - j), K, sum_batch and n > 0, &edge)
+            n += 1
+
+
+KERNELS = {
+    "dense": <uintptr_t> &dense,
+    "dense_grad_input": <uintptr_t> &dense_grad_input,
+    "dense_grad_weight": <uintptr_t> &dense_grad_weight,
+    "matmul": <uintptr_t> &matmul,
+}

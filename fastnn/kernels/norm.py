@@ -1,0 +1,219 @@
+"""Batch normalisation, as in training and as in inference, with its gradients.
+
+x is a matrix of M rows and N columns; everything happens per column. A tile is a block of columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .spec import Array, Call, Kernel, blocks, like, register
+
+NARROW, WIDEST, LARGE = 64, 256, 1 << 19  #: columns of a tile; elements beyond which tiles are wide
+
+
+def tile_width(rows: int, columns: int) -> int:
+    """Columns of a tile: few while x is in cache, so that threads can share it, else long runs of memory."""
+    if rows * columns <= LARGE:
+        return NARROW
+    even = blocks(columns, blocks(columns, WIDEST))
+    return 16 * blocks(even, 16)
+
+
+class BatchNorm(Kernel):
+    """Base: checks that all slots but the first matrices are vectors of N."""
+
+    dims = ("rows", "columns", "width")
+    optional = ("gamma", "beta")
+    matrices: tuple[str, ...] = ("x",)
+    flops_per_element = 8
+
+    def infer(self, *inputs: Array | None, **attrs) -> tuple[Array, ...]:
+        slots = dict(zip(self.inputs, inputs, strict=True))
+        x = slots[self.matrices[0]]
+        if x.ndim != 2 or x.dtype.kind != "f" or x.shape[0] == 0:
+            raise ValueError(f"{self.name} needs a float matrix of at least one row, got shape {x.shape} and "
+                             f"dtype {x.dtype}.")
+        for name, a in slots.items():
+            shape = x.shape if name in self.matrices else x.shape[1:]
+            if a is not None and (a.shape != shape or a.dtype.kind != "f"):
+                raise ValueError(f"{self.name} needs {name} as floats of shape {shape} beside {self.matrices[0]} of "
+                                 f"shape {x.shape}, got shape {a.shape} and dtype {a.dtype}.")
+        return tuple(like(x) if name in ("y", "dx") else like(x, x.shape[1:]) for name in self.outputs)
+
+    def sizes(self, call: Call) -> tuple[int, int, int]:
+        rows, columns = call[self.matrices[0]].shape
+        return rows, columns, tile_width(rows, columns)
+
+    def tiles(self, call: Call) -> int:
+        _, columns, width = self.sizes(call)
+        return blocks(columns, width)
+
+    def flops(self, call: Call) -> float:
+        return float(self.flops_per_element * call[self.matrices[0]].size)
+
+
+def needs(call: Call, *names: str) -> bool:
+    """Whether somebody wants the gradient of one of these inputs."""
+    wanted = call.extra.get("need")
+    return wanted is None or any(n in wanted and call[n] is not None for n in names)
+
+
+@register
+class batch_norm(BatchNorm):
+    """Batch normalisation in training: by the batch's own mean and (biased) variance.
+
+        mean, var = x.mean(0), x.var(0)
+        rstd = 1 / sqrt(var + epsilon)
+        y = (x - mean) * rstd * gamma + beta
+        moving_mean = momentum * moving_mean + (1 - momentum) * mean
+        moving_var = momentum * moving_var + (1 - momentum) * var
+
+    ``momentum`` is Keras's (PyTorch's is one minus it). The moving variance takes the biased variance
+    too, as in Keras; ``unbiased_moving_variance=1`` takes ``var * M / (M - 1)``, as PyTorch does.
+    mean and rstd are kept for the gradient.
+
+    Slots: y (M,N), mean, rstd (N) written; moving_mean, moving_var (N) updated; x (M,N); gamma, beta
+    (N), optional.
+
+    References
+    ----------
+    Ioffe & Szegedy (2015), Batch normalization, arXiv:1502.03167. Statistics: Chan, Golub & LeVeque
+    (1983), Algorithms for computing the sample variance.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 10.0], [3.0, 10.0]])
+    >>> y, mean, rstd, moving_mean, moving_var = batch_norm(x, None, None, np.zeros(2), np.ones(2), epsilon=1.0)
+    >>> y.round(3)
+    array([[-0.707,  0.   ],
+           [ 0.707,  0.   ]])
+    >>> moving_mean.round(3)
+    array([0.02, 0.1 ])
+    """
+
+    name = "batch_norm"
+    outputs = ("y", "mean", "rstd", "moving_mean", "moving_var")
+    inputs = ("x", "gamma", "beta", "moving_mean", "moving_var")
+    attrs = {"momentum": 0.99, "epsilon": 1e-3, "unbiased_moving_variance": 0}
+
+    def numpy(self, x, gamma, beta, moving_mean, moving_var, momentum, epsilon, unbiased_moving_variance):
+        rows = len(x)
+        mean = x.mean(0)
+        var = np.square(x - mean).mean(0)
+        rstd = 1 / np.sqrt(var + epsilon)
+        y = (x - mean) * (rstd if gamma is None else rstd * gamma)
+        if unbiased_moving_variance:
+            var = var * (rows / max(rows - 1, 1))
+        return (y if beta is None else y + beta, mean, rstd,
+                moving_mean + (mean - moving_mean) * (1 - momentum), moving_var + (var - moving_var) * (1 - momentum))
+
+    def gradient(self, call: Call, y=None, **grads):
+        if y is None:
+            return {}
+        x, gamma, mean, rstd = call["x"], call["gamma"], call["mean"], call["rstd"]
+        if needs(call, "x"):
+            dx, dgamma, dbeta = batch_norm_grad(y, x, gamma, mean, rstd)
+            return {"x": dx, "gamma": dgamma, "beta": dbeta}
+        if needs(call, "gamma", "beta"):
+            dgamma, dbeta = batch_norm_grad_parameters(y, x, mean, rstd)
+            return {"gamma": dgamma, "beta": dbeta}
+        return {}
+
+
+@register
+class batch_norm_grad(BatchNorm):
+    """Gradient of `batch_norm`, through mean and variance.
+
+        xhat = (x - mean) * rstd
+        dbeta = dy.sum(0);  dgamma = (dy * xhat).sum(0)
+        dx = gamma * rstd * (dy - dbeta / M - xhat * dgamma / M)
+
+    Slots: dx (M,N), dgamma, dbeta (N); dy, x (M,N), gamma (N), optional, mean, rstd (N).
+    """
+
+    name = "batch_norm_grad"
+    outputs = ("dx", "dgamma", "dbeta")
+    inputs = ("dy", "x", "gamma", "mean", "rstd")
+    optional = ("gamma",)
+    matrices = ("dy", "x")
+    flops_per_element = 9
+
+    def numpy(self, dy, x, gamma, mean, rstd):
+        dgamma, dbeta = batch_norm_grad_parameters.numpy(dy, x, mean, rstd)
+        scale = rstd if gamma is None else rstd * gamma
+        return scale * (dy - dbeta / len(x) - (x - mean) * rstd * (dgamma / len(x))), dgamma, dbeta
+
+
+@register
+class batch_norm_grad_parameters(BatchNorm):
+    """The half of `batch_norm_grad` that a first layer needs: no gradient of the data.
+
+    Slots: dgamma, dbeta (N); dy, x (M,N), mean, rstd (N).
+    """
+
+    name = "batch_norm_grad_parameters"
+    outputs = ("dgamma", "dbeta")
+    inputs = ("dy", "x", "mean", "rstd")
+    optional = ()
+    matrices = ("dy", "x")
+    flops_per_element = 4
+
+    def numpy(self, dy, x, mean, rstd):
+        return (dy * ((x - mean) * rstd)).sum(0), dy.sum(0)
+
+
+@register
+class batch_norm_inference(BatchNorm):
+    """Batch normalisation by the moving statistics: a row does not depend on the others.
+
+        y = (x - moving_mean) * gamma / sqrt(moving_var + epsilon) + beta
+
+    Slots: y (M,N); x (M,N), gamma, beta (N), optional, moving_mean, moving_var (N).
+
+    Examples
+    --------
+    >>> batch_norm_inference(np.array([[5.0]]), None, np.array([1.0]), np.array([3.0]), np.array([4.0]), epsilon=0.0)
+    array([[2.]])
+    """
+
+    name = "batch_norm_inference"
+    inputs = ("x", "gamma", "beta", "moving_mean", "moving_var")
+    attrs = {"epsilon": 1e-3}
+    flops_per_element = 3
+
+    def numpy(self, x, gamma, beta, moving_mean, moving_var, epsilon):
+        scale = 1 / np.sqrt(moving_var + epsilon)
+        y = (x - moving_mean) * (scale if gamma is None else scale * gamma)
+        return y if beta is None else y + beta
+
+    def gradient(self, call: Call, y=None):
+        if y is None or not needs(call, "x", "gamma", "beta"):
+            return {}
+        dx, dgamma, dbeta = batch_norm_inference_grad(
+            y, call["x"], call["gamma"], call["moving_mean"], call["moving_var"], epsilon=call.attr("epsilon"))
+        return {"x": dx, "gamma": dgamma, "beta": dbeta}
+
+
+@register
+class batch_norm_inference_grad(BatchNorm):
+    """Gradient of `batch_norm_inference`: a frozen layer passes it on, its gamma and beta may still learn.
+
+        rstd = 1 / sqrt(moving_var + epsilon)
+        dx = dy * gamma * rstd;  dgamma = (dy * (x - moving_mean) * rstd).sum(0);  dbeta = dy.sum(0)
+
+    Slots: dx (M,N), dgamma, dbeta (N); dy, x (M,N), gamma (N), optional, moving_mean, moving_var (N).
+    """
+
+    name = "batch_norm_inference_grad"
+    outputs = ("dx", "dgamma", "dbeta")
+    inputs = ("dy", "x", "gamma", "moving_mean", "moving_var")
+    optional = ("gamma",)
+    attrs = {"epsilon": 1e-3}
+    matrices = ("dy", "x")
+    flops_per_element = 5
+
+    def numpy(self, dy, x, gamma, moving_mean, moving_var, epsilon):
+        rstd = 1 / np.sqrt(moving_var + epsilon)
+        dgamma, dbeta = batch_norm_grad_parameters.numpy(dy, x, moving_mean, rstd)
+        return dy * (rstd if gamma is None else rstd * gamma), dgamma, dbeta

@@ -1,0 +1,36 @@
+"""Layers, named and shaped as in Keras 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..spelling import unknown
+from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, Reshape
+from .layer import Layer
+from .merge import Add, Concatenate, add, concatenate
+from .normalization import BatchNormalization
+from .operation import Operation
+
+#: class name -> class: what a saved model may hold
+KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
+    Activation, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, InputLayer, Operation, Reshape)}
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """A layer as its class name and config."""
+    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+
+
+def deserialize(data: dict[str, Any], custom_objects: dict[str, type] | None = None) -> Layer:
+    """The layer that `serialize` described; only known classes and the given custom ones are made."""
+    from ..models import KNOWN_MODELS
+
+    known = {**KNOWN, **KNOWN_MODELS, **(custom_objects or {})}
+    name = data.get("class_name")
+    if name not in known:
+        raise unknown("layer class", name, known)
+    return known[name].from_config(data["config"])
+
+
+__all__ = ["Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dropout", "Flatten", "Input",
+           "InputLayer", "Layer", "Operation", "Reshape", "add", "concatenate", "deserialize", "serialize"]

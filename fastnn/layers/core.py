@@ -1,0 +1,207 @@
+"""Dense, Activation, Dropout, and the layers that only change shapes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import activations, initializers
+from ..kernels.dense import dense
+from ..kernels.dropout import dropout
+from ..seeds import key_pair, seed_sequence
+from .layer import Layer
+from .symbolic import KerasTensor, Node
+
+FUSED = frozenset(("linear", "relu", "sigmoid", "tanh", "elu", "selu"))  # what `dense` computes at its edges
+
+
+class InputLayer(Layer):
+    """Where data enters a model; made by `Input`."""
+
+    def __init__(self, shape, dtype: str = "float32", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.shape, self.input_dtype = tuple(int(s) for s in shape), dtype
+        if any(s < 1 for s in self.shape):
+            raise ValueError(f"Input {self.name}: the shape is {self.shape}; sizes of at least 1 are wanted.")
+        self.built = True
+        Node(self, (), {}, [KerasTensor((None, *self.shape), dtype, self.name)])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "shape": list(self.shape), "dtype": self.input_dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputLayer:
+        return cls(**config)
+
+
+def Input(shape, dtype: str = "float32", name: str | None = None) -> KerasTensor:  # noqa: N802 (Keras's name)
+    """A symbolic tensor for the data of one model input.
+
+    Parameters
+    ----------
+    shape : shape of one sample, without the batch.
+
+    Examples
+    --------
+    >>> from fastnn import layers
+    >>> layers.Input((28, 28)).shape
+    (None, 28, 28)
+    """
+    shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    return InputLayer(shape, dtype=dtype, name=name).nodes[0].outputs[0]
+
+
+class Dense(Layer):
+    """A fully connected layer: ``activation(x @ kernel + bias)``.
+
+    Parameters
+    ----------
+    units : width of the output.
+    activation : name or function; computed at the edge of the product where it can be.
+    use_bias : whether there is a bias.
+    kernel_initializer, bias_initializer : see `fastnn.initializers`.
+
+    Notes
+    -----
+    Input (..., n), kernel (n, units), output (..., units).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layer = layers.Dense(2, activation="relu", kernel_initializer="ones")
+    >>> layer(np.array([[1.0, 2.0], [-3.0, 1.0]]))
+    array([[3., 3.],
+           [0., 0.]], dtype=float32)
+    """
+
+    def __init__(self, units: int, activation=None, use_bias: bool = True, kernel_initializer="glorot_uniform",
+                 bias_initializer="zeros", **kwargs: Any):
+        super().__init__(**kwargs)
+        if isinstance(units, bool) or not isinstance(units, int | np.integer) or units < 1:
+            raise ValueError(f"Dense {self.name}: units is {units!r}; a positive whole number is wanted.")
+        self.units, self.use_bias = int(units), bool(use_bias)
+        self.activation = activations.get(activation)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel = self.bias = None
+
+    def build(self, input_shape) -> None:
+        if len(input_shape) < 2:
+            raise ValueError(f"Dense {self.name} wants samples with at least one axis; got the shape {input_shape}.")
+        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
+        if self.use_bias:
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+
+    def call(self, x):
+        if x.shape[-1] != self.kernel.shape[0]:
+            raise ValueError(f"Dense {self.name} was built for inputs of width {self.kernel.shape[0]}; "
+                             f"got the shape {x.shape}.")
+        kind = getattr(self.activation, "kind", None)
+        fused = kind in FUSED
+        y = dense(x.reshape(-1, x.shape[-1]), self.kernel, self.bias,
+                  activation=kind if fused else "linear", alpha=self.activation.alpha if fused else 1.0)
+        y = y.reshape(*x.shape[:-1], self.units)
+        return y if fused else self.activation(y)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "activation": activations.serialize(self.activation),
+                "use_bias": self.use_bias, "kernel_initializer": initializers.serialize(self.kernel_initializer),
+                "bias_initializer": initializers.serialize(self.bias_initializer)}
+
+
+class Activation(Layer):
+    """An activation function as a layer of its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.Activation("relu")(np.array([[-1.0, 2.0]]))
+    array([[0., 2.]], dtype=float32)
+    """
+
+    def __init__(self, activation, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def call(self, x):
+        return self.activation(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+class Dropout(Layer):
+    """Inverted dropout: in training, zero a share of the inputs and scale the rest by 1 / (1 - rate).
+
+    Which inputs are zeroed is a function of (seed, layer, step) alone, made by Philox4x32-10: no mask is
+    stored, and neither threads nor resuming change it.
+
+    Parameters
+    ----------
+    rate : share of zeros, in [0, 1).
+    seed : int, or None to take the next of the package's seeds.
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting. (The paper
+    scales at test time instead; all libraries scale in training.)
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not isinstance(rate, int | float | np.number) or isinstance(rate, bool) or not 0 <= rate < 1:
+            raise ValueError(f"Dropout {self.name}: rate is {rate!r}; a number in [0, 1) is wanted.")
+        self.rate, self.seed = float(rate), seed
+        self.keys = key_pair(seed_sequence(seed))
+        self.built = True
+
+    def call(self, x, training=False):
+        if not training or self.rate == 0:
+            return x
+        return dropout(x, x.graph.step(), rate=self.rate, key0=self.keys[0], key1=self.keys[1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+class Flatten(Layer):
+    """Samples as vectors: (batch, a, b, ...) to (batch, a * b * ...). Free: no data moves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.Flatten()(np.zeros((2, 28, 28))).shape
+    (2, 784)
+    """
+
+    def call(self, x):
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+class Reshape(Layer):
+    """Samples in another shape; one size may be -1. Free: no data moves."""
+
+    def __init__(self, target_shape, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.target_shape = tuple(int(s) for s in target_shape)
+
+    def call(self, x):
+        try:
+            return x.reshape(x.shape[0], *self._target(math.prod(x.shape[1:])))
+        except ValueError:
+            raise ValueError(f"Reshape {self.name}: samples of shape {x.shape[1:]} can't become "
+                             f"{self.target_shape}: the sizes differ.") from None
+
+    def _target(self, size: int) -> tuple[int, ...]:
+        known = math.prod(s for s in self.target_shape if s != -1)
+        if self.target_shape.count(-1) > 1 or known == 0 or size % known:
+            raise ValueError
+        return tuple(size // known if s == -1 else s for s in self.target_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "target_shape": list(self.target_shape)}

@@ -1,0 +1,331 @@
+"""Layer: the base of all layers and models. Calling one on tensors emits kernel calls."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import threading
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from .. import initializers
+from ..program.graph import Graph, Tensor
+from ..program.variable import Variable
+from .symbolic import KerasTensor, Node, flatten, map_tree, symbolic
+
+_counters: dict[str, itertools.count] = defaultdict(itertools.count)
+_counter_lock = threading.Lock()
+
+
+def unique_name(prefix: str) -> str:
+    """dense, dense_1, dense_2 ... over the life of the process."""
+    with _counter_lock:
+        n = next(_counters[prefix])
+    return prefix if n == 0 else f"{prefix}_{n}"
+
+
+def snake_case(name: str) -> str:
+    """BatchNormalization -> batch_normalization, as Keras names layers."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+class Layer:
+    """What every layer is: variables made by `build`, and `call`, which emits kernel calls.
+
+    A subclass writes ``build(self, input_shape)`` with `add_weight`, and ``call(self, x)`` (with an
+    argument ``training`` if it needs to know). Layers set as attributes belong to it.
+
+    Called on symbolic tensors of a program, a layer emits into that program; on `KerasTensor`, it
+    becomes a node of a functional model; on NumPy arrays, it runs a small cached program.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> class Scale(fastnn.layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="factor")
+    ...     def call(self, x):
+    ...         return x * self.factor
+    >>> Scale()(np.array([[1.0, 2.0]]))
+    array([[1., 2.]], dtype=float32)
+    """
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None,
+                 input_shape=None, input_dim: int | None = None, **unknown: Any):
+        if unknown:
+            raise TypeError(f"{type(self).__name__} takes no argument {sorted(unknown)[0]!r}.")
+        object.__setattr__(self, "_sublayers", [])
+        object.__setattr__(self, "_variables", [])
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ValueError(f"{type(self).__name__}: name is {name!r}; a non-empty string is wanted.")
+        self.name = name or unique_name(snake_case(type(self).__name__))
+        if dtype not in (None, "float32", "float64"):
+            raise ValueError(f"Layer {self.name}: dtype is {dtype!r}; float32 and float64 can be computed with.")
+        self.dtype = dtype or "float32"
+        self._trainable = bool(trainable)
+        self.built = False
+        self.nodes: list[Node] = []
+        if input_dim is not None:
+            input_shape = (input_dim,)
+        self._given_shape = None if input_shape is None else (None, *input_shape)
+        self._build_shape = None
+        parameters = inspect.signature(self.call).parameters
+        self._takes_training = "training" in parameters
+
+    # ------------------------------------------------------------------ to be written by subclasses
+
+    def build(self, input_shape) -> None:
+        """Make the variables; input_shape starts with None for the batch."""
+
+    def call(self, *args: Any, **kwargs: Any):
+        """Emit the layer's kernel calls on tensors."""
+        raise NotImplementedError(f"{type(self).__name__} has no call method.")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make the same layer again, as JSON can hold them."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self._trainable}
+        if self.dtype != "float32":
+            config["dtype"] = self.dtype
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        """A layer from what `get_config` gave."""
+        return cls(**config)
+
+    def compute_output_shape(self, input_shape):
+        """Shape that comes out for a shape that goes in, both with None for the batch."""
+        dtype = self.dtype
+        inputs = map_shape(lambda s: KerasTensor(s, dtype), input_shape)
+        return map_tree(lambda t: t.shape, self._infer((inputs,), {}))
+
+    # ------------------------------------------------------------------ variables
+
+    def add_weight(self, shape=None, initializer="glorot_uniform", dtype: str | None = None, trainable: bool = True,
+                   name: str | None = None) -> Variable:
+        """Make a variable of this layer.
+
+        Parameters
+        ----------
+        shape : tuple of ints; () by default.
+        initializer : name, instance or function, see `fastnn.initializers`.
+        """
+        name = name or f"weight_{len(self._variables)}"
+        shape = tuple(int(s) for s in (shape or ()))
+        value = initializers.get(initializer)(shape, dtype or self.dtype)
+        v = Variable(value, name=name, trainable=trainable, dtype=dtype or self.dtype)
+        v.path = f"{self.name}/{name}"
+        self._variables.append(v)
+        return v
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if not key.startswith("_"):
+            for item in flatten(value) if isinstance(value, list | tuple | dict) else [value]:
+                if isinstance(item, Layer) and not any(item is known for known in self._sublayers):
+                    self._sublayers.append(item)
+        object.__setattr__(self, key, value)
+
+    def _flatten_layers(self) -> list[Layer]:
+        """This layer and all below it, each once, outermost first."""
+        seen: dict[int, Layer] = {}
+        todo = [self]
+        while todo:
+            layer = todo.pop(0)
+            if id(layer) not in seen:
+                seen[id(layer)] = layer
+                todo = layer._sublayers + todo
+        return list(seen.values())
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables, in the order in which the layers were made."""
+        found: dict[int, Variable] = {}
+        for layer in self._flatten_layers():
+            for v in layer._variables:
+                found.setdefault(id(v), v)
+        return list(found.values())
+
+    weights = variables
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._flatten_layers():
+            layer._trainable = bool(value)
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables that training changes: trainable ones of trainable layers."""
+        if not self._trainable:
+            return []
+        found: dict[int, Variable] = {}
+        todo: list[Layer] = [self]
+        while todo:
+            layer = todo.pop(0)
+            if layer._trainable:
+                found.update((id(v), v) for v in layer._variables if v.trainable)
+                todo = layer._sublayers + todo
+        order = {id(v): i for i, v in enumerate(self.variables)}
+        return sorted(found.values(), key=lambda v: order[id(v)])
+
+    trainable_weights = trainable_variables
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """All variables that training leaves alone."""
+        moving = {id(v) for v in self.trainable_variables}
+        return [v for v in self.variables if id(v) not in moving]
+
+    non_trainable_weights = non_trainable_variables
+
+    def count_params(self) -> int:
+        """How many numbers the variables hold."""
+        if not self.built:
+            raise ValueError(f"Layer {self.name} is not built yet: call it on data, or give it an input shape.")
+        return sum(v.size for v in self.variables)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all variables' values."""
+        return [v.numpy() for v in self.variables]
+
+    def set_weights(self, weights) -> None:
+        """Overwrite all variables; nothing changes unless every shape fits.
+
+        Raises
+        ------
+        ValueError : another number of arrays, or another shape.
+        """
+        variables, weights = self.variables, [np.asarray(w) for w in weights]
+        if not variables and weights and not self.built:
+            raise ValueError(f"Layer {self.name} is not built yet, so it has no weights to set.")
+        if len(weights) != len(variables):
+            raise ValueError(f"{self.name} has {len(variables)} weight arrays; got {len(weights)}.")
+        for v, w in zip(variables, weights):
+            if v.shape != w.shape:
+                raise ValueError(f"{v.path} has shape {v.shape}; got an array of shape {w.shape}.")
+            if w.dtype.kind not in "fiub":
+                raise ValueError(f"{v.path} takes numbers; got an array of dtype {w.dtype}.")
+        for v, w in zip(variables, weights):
+            v.assign(w)
+
+    # ------------------------------------------------------------------ calling
+
+    def __call__(self, *args: Any, **kwargs: Any):
+        leaves = flatten((args, kwargs))
+        if any(isinstance(x, KerasTensor) for x in leaves):
+            return self._symbolic_call(args, kwargs)
+        if any(isinstance(x, Tensor) for x in leaves):
+            return self._emit(args, kwargs)
+        return self._eager_call(args, kwargs)
+
+    def _emit(self, args: tuple, kwargs: dict[str, Any]):
+        """Emit into the graph of the tensors among the arguments."""
+        graph = next(x.graph for x in flatten((args, kwargs)) if isinstance(x, Tensor))
+        self._ensure_built(args)
+        if self._takes_training and kwargs.get("training") is None:
+            kwargs = {**kwargs, "training": getattr(graph, "training", False)}
+        elif not self._takes_training and "training" in kwargs:
+            before, training = getattr(graph, "training", False), kwargs["training"]
+            kwargs = {k: v for k, v in kwargs.items() if k != "training"}
+            graph.training = before if training is None else bool(training)
+            try:
+                with graph.note(self.name):
+                    return self.call(*args, **kwargs)
+            finally:
+                graph.training = before
+        with graph.note(self.name):
+            return self.call(*args, **kwargs)
+
+    def _ensure_built(self, args: tuple) -> None:
+        if self.built:
+            return
+        first = args[0] if args else None
+        shape = map_tree(lambda x: (None, *x.shape[1:]), first) if first is not None else None
+        self._build(shape)
+
+    def _build(self, shape) -> None:
+        """Run `build` once; on an error the layer is as it was."""
+        before = list(self._variables)
+        try:
+            self.build(shape)
+        except BaseException:
+            self._variables[:] = before
+            raise
+        self._build_shape = shape
+        self.built = True
+
+    def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]):
+        outputs = self._infer(args, kwargs)
+        Node(self, args, kwargs, flatten(outputs))
+        for t in flatten(outputs):
+            t.name = self.name
+        return outputs
+
+    def _infer(self, args: tuple, kwargs: dict[str, Any]):
+        """Output KerasTensors, found by tracing for two batch sizes: what differs is the batch."""
+        traced = []
+        for batch in (2, 3):
+            graph = Graph(f"shape of {self.name}")
+            graph.training = False
+
+            def stand_in(x, batch=batch, graph=graph):
+                if not isinstance(x, KerasTensor):
+                    return x
+                if None in x.shape[1:]:
+                    raise ValueError(f"Layer {self.name}: only the batch may be unknown; got the shape {x.shape}.")
+                shape = tuple(batch if s is None else s for s in x.shape)
+                return graph.feed(f"x{len(graph.feeds)}", shape, x.dtype)
+
+            traced.append(self._emit(map_tree(stand_in, args), map_tree(stand_in, kwargs)))
+        twos, threes = flatten(traced[0]), flatten(traced[1])
+        shapes = iter([tuple(None if a != b else a for a, b in zip(t.shape, u.shape)) for t, u in zip(twos, threes)])
+        return map_tree(lambda t: KerasTensor(next(shapes), t.dtype), traced[0])
+
+    def _eager_call(self, args: tuple, kwargs: dict[str, Any]):
+        from ..program.trace import run_eager
+
+        if not args:
+            raise TypeError(f"Layer {self.name} was called without data.")
+        return run_eager(self, args, kwargs)
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def input(self):
+        """The symbolic tensor that this layer was first called on, in a functional model."""
+        self._one_node("input")
+        parents = self.nodes[0].parents()
+        return parents[0] if len(parents) == 1 else parents
+
+    @property
+    def output(self):
+        """The symbolic tensor that this layer first gave, in a functional model."""
+        self._one_node("output")
+        outputs = self.nodes[0].outputs
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _one_node(self, what: str) -> None:
+        if not self.nodes:
+            raise AttributeError(f"Layer {self.name} has no {what} yet: it was not called on symbolic tensors.")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def map_shape(fn, shape):
+    """fn on one shape, or on each of a list of shapes."""
+    if isinstance(shape, list) or (isinstance(shape, tuple) and shape and isinstance(shape[0], list | tuple)):
+        return [fn(tuple(s)) for s in shape]
+    return fn(tuple(shape))
+
+
+def is_symbolic(*values) -> bool:
+    """Whether any argument holds a KerasTensor."""
+    return symbolic(values)

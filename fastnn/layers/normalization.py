@@ -1,0 +1,95 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import initializers
+from ..kernels.norm import batch_norm, batch_norm_inference
+from .layer import Layer
+
+
+class BatchNormalization(Layer):
+    """Normalise each feature over the batch, then scale and shift it.
+
+    In training ``y = gamma * (x - mean) / sqrt(var + epsilon) + beta`` with the batch's mean and
+    (biased) variance, and ``moving = momentum * moving + (1 - momentum) * batch``; in inference, and
+    while the layer is frozen (``trainable = False``), with the moving averages.
+
+    Parameters
+    ----------
+    axis : the features' axis; -1 (the last) is supported.
+    momentum : of the moving averages; 1 minus what PyTorch calls momentum.
+    epsilon : inside the root. 1e-3 as in Keras; PyTorch has 1e-5.
+    center, scale : whether there is a beta, a gamma.
+    unbiased_moving_variance : multiply the batch variance by n/(n-1) before averaging it, as the
+        paper's Algorithm 2 and PyTorch do; Keras does not.
+
+    References
+    ----------
+    Ioffe & Szegedy (2015), Batch normalization, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layer = layers.BatchNormalization()
+    >>> layer(np.array([[1.0], [3.0]]), training=True).round(3)
+    array([[-1.],
+           [ 1.]], dtype=float32)
+    """
+
+    def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
+                 scale: bool = True, beta_initializer="zeros", gamma_initializer="ones",
+                 moving_mean_initializer="zeros", moving_variance_initializer="ones",
+                 unbiased_moving_variance: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNormalization {self.name}: momentum is {momentum!r}; a number in [0, 1] is wanted.")
+        if not epsilon > 0:
+            raise ValueError(f"BatchNormalization {self.name}: epsilon is {epsilon!r}; a positive number is wanted.")
+        self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
+        self.center, self.scale = bool(center), bool(scale)
+        self.unbiased_moving_variance = bool(unbiased_moving_variance)
+        self.initializers = {name: initializers.get(i) for name, i in dict(
+            beta=beta_initializer, gamma=gamma_initializer, moving_mean=moving_mean_initializer,
+            moving_variance=moving_variance_initializer).items()}
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+
+    def build(self, input_shape) -> None:
+        if len(input_shape) < 2:
+            raise ValueError(f"BatchNormalization {self.name} wants samples with at least one axis; "
+                             f"got the shape {input_shape}.")
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise ValueError(f"BatchNormalization {self.name}: axis is {self.axis}; only the last axis of "
+                             f"{input_shape} can hold the features.")
+        n = (input_shape[-1],)
+        if self.scale:
+            self.gamma = self.add_weight(n, self.initializers["gamma"], name="gamma")
+        if self.center:
+            self.beta = self.add_weight(n, self.initializers["beta"], name="beta")
+        self.moving_mean = self.add_weight(n, self.initializers["moving_mean"], name="moving_mean", trainable=False)
+        self.moving_variance = self.add_weight(n, self.initializers["moving_variance"], name="moving_variance",
+                                               trainable=False)
+
+    def call(self, x, training=False):
+        if x.shape[-1] != self.moving_mean.shape[0]:
+            raise ValueError(f"BatchNormalization {self.name} was built for {self.moving_mean.shape[0]} features; "
+                             f"got the shape {x.shape}.")
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        frozen = getattr(x.graph, "frozen", None)
+        if training and (self.trainable if frozen is None else id(self) not in frozen):
+            y = batch_norm(rows, self.gamma, self.beta, self.moving_mean, self.moving_variance,
+                           momentum=self.momentum, epsilon=self.epsilon,
+                           unbiased_moving_variance=float(self.unbiased_moving_variance))[0]
+        else:
+            y = batch_norm_inference(rows, self.gamma, self.beta, self.moving_mean, self.moving_variance,
+                                     epsilon=self.epsilon)
+        return y.reshape(x.shape)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon,
+                  "center": self.center, "scale": self.scale,
+                  "unbiased_moving_variance": self.unbiased_moving_variance}
+        return {**config, **{f"{n}_initializer": initializers.serialize(i) for n, i in self.initializers.items()}}

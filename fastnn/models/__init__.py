@@ -1,0 +1,11 @@
+"""Models: Sequential, functional and subclassed, trained as native programs."""
+
+from .functional import Functional
+from .model import Model
+from .saving import load_model, save_model
+from .sequential import Sequential
+
+#: class name -> class: what a saved model may hold besides layers
+KNOWN_MODELS = {"Functional": Functional, "Sequential": Sequential}
+
+__all__ = ["Functional", "Model", "Sequential", "load_model", "save_model"]

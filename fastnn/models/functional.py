@@ -1,0 +1,167 @@
+"""Functional: a model made of the layer calls between symbolic inputs and outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..layers.core import InputLayer
+from ..layers.symbolic import KerasTensor, Node, flatten, map_tree
+from .model import Model
+
+
+class Functional(Model):
+    """A graph of layers; made by ``Model(inputs, outputs)``."""
+
+    def __init__(self, inputs, outputs, name: str | None = None, trainable: bool = True):
+        super().__init__(name=name, trainable=True)
+        for what, tree in (("inputs", inputs), ("outputs", outputs)):
+            for t in flatten(tree):
+                if not isinstance(t, KerasTensor):
+                    raise ValueError(f"Model {self.name}: {what} holds {type(t).__name__}; symbolic tensors are wanted "
+                                     "(from Input and from layers called on it).")
+        self._inputs, self._outputs = inputs, outputs
+        self.node_order = self._sort()
+        seen: dict[int, Any] = {id(node.layer): node.layer for node in self.node_order}
+        self._sublayers[:] = list(seen.values())
+        names = [layer.name for layer in self._sublayers]
+        for name_ in names:
+            if names.count(name_) > 1:
+                raise ValueError(f"Model {self.name} has two layers named {name_!r}; names must differ within a model.")
+        self.built = True
+        if not trainable:
+            self.trainable = False
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        return flatten(self._inputs)
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        return flatten(self._outputs)
+
+    @property
+    def input(self):
+        return self._inputs
+
+    @property
+    def output(self):
+        return self._outputs
+
+    @property
+    def input_shape(self):
+        return map_tree(lambda t: t.shape, self._inputs)
+
+    @property
+    def output_shape(self):
+        return map_tree(lambda t: t.shape, self._outputs)
+
+    def _sort(self) -> list[Node]:
+        """The nodes between inputs and outputs, each after those it depends on."""
+        entries = {id(t) for t in flatten(self._inputs)}
+        order: list[Node] = []
+        state: dict[int, str] = {}
+        todo: list[tuple[KerasTensor, bool]] = [(t, False) for t in reversed(flatten(self._outputs))]
+        while todo:
+            t, ready = todo.pop()
+            node = t.node
+            if ready:
+                if state.get(id(node)) != "done":
+                    state[id(node)] = "done"
+                    order.append(node)
+                continue
+            if state.get(id(node)) == "done":
+                continue
+            parents = [] if id(t) in entries else node.parents()
+            if isinstance(node.layer, InputLayer) and id(t) not in entries:
+                raise ValueError(f"Model {self.name}: an output depends on {t.name!r}, which is not among the inputs.")
+            todo.append((t, True))
+            todo.extend((p, False) for p in reversed(parents))
+        used = {id(t) for node in order for t in node.outputs}
+        for t in flatten(self._inputs):
+            if id(t) not in used:
+                order.insert(0, t.node)
+        return order
+
+    def call(self, inputs, training=None):
+        values: dict[int, Any] = {}
+        given = flatten(inputs)
+        if isinstance(inputs, dict):
+            given = [self._named(inputs, t.name) for t in self.inputs]
+        if len(given) != len(self.inputs):
+            raise ValueError(f"Model {self.name} has {len(self.inputs)} inputs; got {len(given)}.")
+        for t, x in zip(self.inputs, given):
+            values[id(t)] = self._fit_shape(t, x)
+        for node in self.node_order:
+            if all(id(t) in values for t in node.outputs):
+                continue
+            args, kwargs = map_tree(lambda v: values[id(v)] if isinstance(v, KerasTensor) else v,
+                                    (node.args, node.kwargs))
+            if node.layer._takes_training and kwargs.get("training") is None:
+                kwargs = {**kwargs, "training": training}
+            for t, x in zip(node.outputs, flatten(node.layer(*args, **kwargs))):
+                values[id(t)] = x
+        return map_tree(lambda t: values[id(t)], self._outputs)
+
+    def _named(self, inputs: dict, name: str):
+        if name not in inputs:
+            raise ValueError(f"Model {self.name} wants an input named {name!r}; got {', '.join(map(str, inputs))}.")
+        return inputs[name]
+
+    def _fit_shape(self, t: KerasTensor, x):
+        """The data's tensor as the input layer declared it; (batch,) may stand for (batch, 1)."""
+        if x.shape[1:] == t.shape[1:]:
+            return x
+        if t.shape[1:] == (*x.shape[1:], 1) or x.shape[1:] == (*t.shape[1:], 1):
+            return x.reshape(x.shape[0], *t.shape[1:])
+        raise ValueError(f"Model {self.name}: input {t.name!r} wants samples of shape {t.shape[1:]}; "
+                         f"got {x.shape[1:]}.")
+
+    # ------------------------------------------------------------------ configs
+
+    def get_config(self) -> dict[str, Any]:
+        from ..layers import serialize
+
+        def link(v):
+            if not isinstance(v, KerasTensor):
+                return v
+            return {"tensor": [v.node.layer.name, kept[id(v.node)], v.position]}
+
+        kept: dict[int, int] = {}
+        count: dict[int, int] = {}
+        for node in self.node_order:
+            kept[id(node)] = count.get(id(node.layer), 0)
+            count[id(node.layer)] = kept[id(node)] + 1
+        calls = [{"layer": node.layer.name, "args": map_tree(link, list(node.args)),
+                  "kwargs": map_tree(link, node.kwargs)} for node in self.node_order]
+        return {"name": self.name, "trainable": self._trainable, "layers": [serialize(x) for x in self._sublayers],
+                "calls": calls, "inputs": map_tree(link, self._inputs), "outputs": map_tree(link, self._outputs)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects=None) -> Functional:
+        from ..layers import deserialize
+
+        layers = {d["config"]["name"]: deserialize(d, custom_objects) for d in config["layers"]}
+        nodes: dict[tuple[str, int], list[KerasTensor]] = {}
+
+        def unlink(tree):
+            if isinstance(tree, dict) and set(tree) == {"tensor"}:
+                name, index, position = tree["tensor"]
+                return nodes[name, index][position]
+            if isinstance(tree, list):
+                return [unlink(v) for v in tree]
+            if isinstance(tree, dict):
+                return {k: unlink(v) for k, v in tree.items()}
+            return tree
+
+        count: dict[str, int] = {}
+        for call in config["calls"]:
+            layer = layers[call["layer"]]
+            if isinstance(layer, InputLayer):
+                made = layer.nodes[0].outputs
+            else:
+                made = flatten(layer(*unlink(call["args"]), **unlink(call["kwargs"])))
+            index = count.get(call["layer"], 0)
+            count[call["layer"]] = index + 1
+            nodes[call["layer"], index] = made
+        return cls(unlink(config["inputs"]), unlink(config["outputs"]), name=config["name"],
+                   trainable=config.get("trainable", True))

@@ -1,0 +1,136 @@
+"""Models in files: one safetensors file with the architecture as JSON, the weights and the optimizer's state."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .. import files
+from ..files import FileError
+
+FORMAT = 1  #: version of what stands in the metadata
+
+
+def save_model(model, filepath, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Write a model to one file; the old file stays until the new one is whole.
+
+    Raises
+    ------
+    ValueError : the model is not built, or holds what no file can (a user's function).
+    FileExistsError : the file is there and `overwrite` is false.
+    """
+    path = os.fspath(filepath)
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"{path} is there already and overwrite is false.")
+    tensors, metadata = _state(model, include_optimizer)
+    files.write(path, tensors, metadata)
+
+
+def to_bytes(model) -> bytes:
+    """What `save_model` would write, for pickling and copying."""
+    return files.to_bytes(*_state(model, True))
+
+
+def from_bytes(data: bytes, custom_objects: dict[str, type] | None = None):
+    """The model that `to_bytes` gave."""
+    return _restore(*files.from_bytes(data), "these bytes", custom_objects, True)
+
+
+def load_model(filepath, custom_objects: dict[str, type] | None = None, compile: bool = True):
+    """Read a model that `Model.save` wrote.
+
+    Nothing in the file is executed: only known layer classes, and those given, are made.
+
+    Parameters
+    ----------
+    custom_objects : class name -> class, for layers of your own.
+    compile : restore optimizer, loss and metrics too, if the file has them.
+
+    Raises
+    ------
+    fastnn.files.FileError : the file is damaged, forged or not a model.
+    """
+    path = os.fspath(filepath)
+    tensors, metadata = files.read(path)
+    return _restore(tensors, metadata, path, custom_objects, compile)
+
+
+def save_weights(model, filepath) -> None:
+    """Write the weights of a model alone."""
+    files.write(os.fspath(filepath), _weights(model), {"fastnn_weights": FORMAT})
+
+
+def load_weights(model, filepath) -> None:
+    """Read the weights of a file into a model of the same architecture; all fit or nothing changes."""
+    path = os.fspath(filepath)
+    tensors, _ = files.read(path)
+    _set_weights(model, tensors, path)
+
+
+# ------------------------------------------------------------------ parts
+
+
+def _weights(model) -> dict[str, np.ndarray]:
+    if not model.built and not model.variables:
+        raise ValueError(f"Model {model.name} is not built yet: it has no weights to save.")
+    return {f"weight/{i}/{v.path}": v.array for i, v in enumerate(model.variables)}
+
+
+def _state(model, include_optimizer: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    tensors = _weights(model)
+    metadata: dict[str, Any] = {"fastnn_model": FORMAT, "class_name": type(model).__name__,
+                                "config": model.get_config(), "build_shape": model._build_shape}
+    if include_optimizer and model.compiled:
+        metadata["compile"] = model.compile_config()
+        if model.optimizer is not None:
+            for name, value in model.optimizer.get_state().items():
+                tensors[f"optimizer/{name}"] = np.asarray(value)
+    return tensors, metadata
+
+
+def _restore(tensors, metadata, path, custom_objects, compile):
+    from ..layers import deserialize
+
+    if metadata.get("fastnn_model") != FORMAT:
+        raise FileError(f"{path} holds no fastnn model (format {metadata.get('fastnn_model')!r}; {FORMAT} is wanted).")
+    try:
+        model = deserialize({"class_name": metadata["class_name"], "config": metadata["config"]}, custom_objects)
+        if not model.built and metadata.get("build_shape") is not None:
+            shape = metadata["build_shape"]
+            model(np.zeros((1, *shape[1:]), np.float32))
+        _set_weights(model, tensors, path)
+        if compile and metadata.get("compile"):
+            model.compile(**_compile_arguments(metadata["compile"]))
+            state = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
+            if state:
+                model._training_variables()
+                model.optimizer.set_state(state)
+    except FileError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
+        raise FileError(f"{path} describes a model that can't be made: {error}") from error
+    return model
+
+
+def _compile_arguments(config: dict[str, Any]) -> dict[str, Any]:
+    from .. import losses, metrics, optimizers
+
+    return {"optimizer": optimizers.deserialize(config["optimizer"]),
+            "loss": [losses.deserialize(x) for x in config["loss"]] or None,
+            "metrics": [metrics.deserialize(m) if isinstance(m, dict) else m for m in config["metrics"]],
+            "loss_weights": config["loss_weights"]}
+
+
+def _set_weights(model, tensors: dict[str, np.ndarray], path: str) -> None:
+    found = sorted((k for k in tensors if k.startswith("weight/")), key=lambda k: int(k.split("/")[1]))
+    variables = model.variables
+    if len(found) != len(variables):
+        raise FileError(f"{path} holds {len(found)} weight arrays; model {model.name} has {len(variables)}.")
+    for key, v in zip(found, variables):
+        if tensors[key].shape != v.shape or tensors[key].dtype != v.dtype:
+            raise FileError(f"{path} holds {key} with shape {tensors[key].shape} and dtype {tensors[key].dtype}; "
+                            f"{v.path} has {v.shape} and {v.dtype}.")
+    for key, v in zip(found, variables):
+        v.assign(tensors[key])
