@@ -33,7 +33,6 @@ bench: $(VENV)/installed-bench ## measure (ARGS are those of benchmarks/run.py)
 
 lint: $(VENV)/tool-ruff ## what a machine can say about style
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
 
 format: $(VENV)/tool-ruff ## let the machine set style right, in Python and (with clang-format) in C
 	$(VENV)/bin/ruff check -q --fix .

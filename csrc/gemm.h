@@ -12,11 +12,11 @@
 #include "fastnn.h"
 
 enum {
-    FNN_GEMM_ROWS = 16,     /* no path's micro-kernels take more rows than this */
-    FNN_GEMM_WIDTHS = 4,    /* micro-kernels are 1, 2, 4 and 8 vectors wide: index 0..3 */
-    FNN_GEMM_PITCH = 432,   /* floats between the packed rows of A: FNN_GEMM_DEPTH and a little more, no
-                             * power of two, so that 16 rows do not meet in one set of the L1 cache */
-    FNN_GEMM_DEPTH = 416,   /* k's of one block: 14 rows of A in 24 KiB of L1 */
+    FNN_GEMM_ROWS = 6,      /* of the largest micro-kernels */
+    FNN_GEMM_WIDEST = 8,    /* vectors of the widest micro-kernel */
+    FNN_GEMM_PANEL = 8,     /* floats between the k's of a packed panel of A in column form */
+    FNN_GEMM_DEPTH = 416,   /* k's of one block: with 256 columns a block of B is 416 KiB of a 1 MiB L2 */
+    FNN_GEMM_AHEAD = 4,     /* rows by which packing fetches ahead */
 };
 
 enum { FNN_GEMM_ADD = 1, FNN_GEMM_RELU = 2 };  /* `mode` of a micro-kernel */
@@ -25,24 +25,27 @@ enum { FNN_GEMM_ADD = 1, FNN_GEMM_RELU = 2 };  /* `mode` of a micro-kernel */
  *
  * for the i and as many vectors of j as the kernel is made for; `lanes` says how many elements of the
  * last vector exist (the rest is neither read nor written).
- *   a     row form:     a[i * FNN_GEMM_PITCH + k], `as` is unused
- *         column form:  a[k * as + i]
+ *   a     row form: a[i * as + k];  column form: a[k * as + i]
  *   b     b[k * bs + j]         c     c[i * cs + j]        bias  (j) or NULL
  * NaN stays NaN, in relu too. */
 typedef void (*fnn_gemm_tile)(const float *a, int64_t as, const float *b, int64_t bs, float *c, int64_t cs,
                               int64_t k, int64_t lanes, const float *bias, int64_t mode);
 
+static inline void fnn_prefetch(const void *p) { __builtin_prefetch(p); }
+
 struct fnn_gemm_ops {
     int64_t lanes;      /* floats of a vector */
-    int64_t rows;       /* rows of the largest micro-kernel */
-    int64_t width;      /* vectors of a packed panel of B: 1 << width_index */
-    int64_t width_index;
-    int8_t widest[FNN_GEMM_ROWS + 1];   /* largest width index for so many rows; from `rows` down to 1 */
-    fnn_gemm_tile row_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDTHS];
-    fnn_gemm_tile column_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDTHS];
+    int64_t width;      /* vectors of a packed panel of B */
+    int64_t pack_panels;    /* a B beyond L2 is packed if at least so many panels of rows read it */
+    int8_t widest[FNN_GEMM_ROWS + 1];   /* vectors of the widest micro-kernel for so many rows */
+    /* by rows and vectors; there are 1, 2, ... up to 4 or what `widest` says, and, where it says so, 8 */
+    fnn_gemm_tile row_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
+    fnn_gemm_tile column_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
 
-    /* to[i * to_pitch + j] = from[i * pitch + j]   for i < rows, j < columns */
-    void (*copy)(float *to, int64_t to_pitch, const float *from, int64_t pitch, int64_t rows, int64_t columns);
+    /* to[panel, k, j] = from[k * pitch + panel * width * lanes + j]: panels one after the other */
+    void (*pack)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
+    /* to[k * FNN_GEMM_PANEL + i] = from[k * pitch + i]   for k < depth, i < columns */
+    void (*pack_columns)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
     /* to[j * to_pitch + i] = from[i * pitch + j] */
     void (*transpose)(float *to, int64_t to_pitch, const float *from, int64_t pitch, int64_t rows, int64_t columns);
     /* c[i,j] = activation(c[i,j]);  alpha is elu's */

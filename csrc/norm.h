@@ -5,7 +5,8 @@
  * Small vectors (sums, shift, scale ...) hold at least `columns` rounded up to 16; lanes behind
  * `columns` may be written in outputs and are ignored. Sums run down the rows, one by one, for each
  * column alone, and products are rounded before they are added: the bits depend on nothing else,
- * not on the vector width, and the path without FMA has the same. NaN and inf spread in their column. */
+ * not on the vector width, and the path without FMA has the same. NaN and inf spread in their column.
+ * With `ahead` not 0 a pass prefetches what stands that many floats behind each element. */
 #ifndef FASTNN_NORM_H
 #define FASTNN_NORM_H
 
@@ -16,16 +17,17 @@ struct fnn_norm_ops {
     void (*sums)(float *s, const float *x, const float *end, int64_t rows, int64_t columns, int64_t stride);
     /* s[c] = sum_r (x[r,c] - shift[c]);  q[c] = sum_r (x[r,c] - shift[c])**2 */
     void (*shifted_sums)(float *s, float *q, const float *x, const float *end, const float *shift, int64_t rows,
-                         int64_t columns, int64_t stride);
+                         int64_t columns, int64_t stride, int64_t ahead);
     /* s[c] = sum_r dy[r,c];  q[c] = sum_r dy[r,c] * (x[r,c] - shift[c]); `end` is that of x, dy has its shape */
     void (*gradient_sums)(float *s, float *q, const float *dy, const float *x, const float *end, const float *shift,
-                          int64_t rows, int64_t columns, int64_t stride);
+                          int64_t rows, int64_t columns, int64_t stride, int64_t ahead);
     /* y[r,c] = (x[r,c] - shift[c]) * scale[c] + offset[c] */
     void (*affine)(float *y, const float *x, const float *end, const float *shift, const float *scale,
-                   const float *offset, int64_t rows, int64_t columns, int64_t stride);
+                   const float *offset, int64_t rows, int64_t columns, int64_t stride, int64_t ahead);
     /* dx[r,c] = a[c] * dy[r,c] - ((x[r,c] - shift[c]) * b[c] + offset[c]) */
     void (*backward)(float *dx, const float *dy, const float *x, const float *end, const float *shift, const float *a,
-                     const float *b, const float *offset, int64_t rows, int64_t columns, int64_t stride);
+                     const float *b, const float *offset, int64_t rows, int64_t columns, int64_t stride,
+                     int64_t ahead);
     /* Rows whose sums about `mean` are s and q join those that mean and m2 (sum of squares about
      * mean) describe, `n` rows in all:  m2 += q - s*s/n;  mean += s/n   (Chan, Golub & LeVeque 1983).
      * `carry` is the sum of the earlier rows about `mean`: what the last rounding of mean left over. */

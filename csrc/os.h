@@ -4,7 +4,10 @@
 #ifndef FASTNN_OS_H
 #define FASTNN_OS_H
 
-#include <errno.h>
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* sched_getcpu, cpu_set_t; include this header first */
+#endif
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -16,6 +19,7 @@ typedef _Atomic uint32_t fnn_word;
 #if defined(__linux__)
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,7 +34,25 @@ static inline void os_wake(fnn_word *word) { syscall(SYS_futex, word, FUTEX_WAKE
 
 static inline void os_sleep_reset(void) {}
 
+/* The CPU that this thread is on, or -1. */
+static inline int os_cpu(void) { return sched_getcpu(); }
+
+/* Go to another CPU than this one, if at least `cpus` are allowed, and stay free to go anywhere. */
+static inline void os_avoid_cpu(int cpu, int cpus)
+{
+    cpu_set_t allowed, others;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < cpus)
+        return;
+    others = allowed;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 #else
+
+static inline int os_cpu(void) { return -1; }
+static inline void os_avoid_cpu(int cpu, int cpus) { (void)cpu, (void)cpus; }
 
 /* One lock for all words: sleeping is rare, so sharing it costs nothing that anyone would notice. */
 static pthread_mutex_t os_mutex = PTHREAD_MUTEX_INITIALIZER;

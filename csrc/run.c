@@ -1,7 +1,7 @@
 /* Running a program: the loop over steps and levels. */
-#include "run.h"
-
 #include "os.h"
+
+#include "run.h"
 
 #include <string.h>
 
@@ -149,7 +149,10 @@ int64_t fnn_run(fnn_program *p, int64_t steps, char *const *rows, int64_t offset
             now = os_now_ns();
             if (now >= end)
                 break;
-            alone = threads < 2 || fnn_team_crowded(now);
+            if (threads > 1) {
+                alone = fnn_team_crowded(now);
+                fnn_team_here();
+            }
         }
     }
     leave(p, threads, mode);
@@ -199,4 +202,15 @@ int64_t fnn_run_line(fnn_program *p, int64_t line, int threads)
     one(&p->lines[line], threads);
     leave(p, threads, mode);
     return 1;
+}
+
+int fnn_finite(const float *x, int64_t n)
+{
+    uint32_t bad = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !bad;
 }

@@ -37,10 +37,15 @@
  *
  * A crowded machine.  A worker that lost its core while it held a chunk keeps the caller waiting for
  * a time slice, some milliseconds.  The caller notes that (a stall) and works alone for a while, at
- * first SOLO_NS and up to SOLO_MAX_NS if it goes on. */
-#include "team.h"
-
+ * first SOLO_NS and up to SOLO_MAX_NS if it goes on.
+ *
+ * Two on one core.  In a virtual machine Linux may wake a worker on the caller's core while another
+ * one idles (an idle virtual CPU that its host has put to sleep counts as preempted, and the
+ * scheduler does not take it for idle), and leave it there for long.  A worker that finds itself on
+ * the caller's core steps aside, at most once in MOVE_NS. */
 #include "os.h"
+
+#include "team.h"
 
 #include <signal.h>
 #include <string.h>
@@ -50,6 +55,7 @@
 #define STALL_NS 100000      /* longer than that (and than three times its own part) is a stall */
 #define SOLO_NS 1000000
 #define SOLO_MAX_NS 16000000
+#define MOVE_NS 4000000
 
 #define FRONT ((uint64_t)1)
 #define BACK ((uint64_t)1 << 21)
@@ -67,7 +73,8 @@ static struct {
     _Alignas(128) _Atomic uint64_t ticket;
     /* Of the published level; written by the owner, read by whoever has a valid claim. */
     const fnn_line *lines;
-    atomic_int limit; /* threads that may claim, the caller included */
+    atomic_int limit;     /* threads that may claim, the caller included */
+    atomic_int owner_cpu; /* where the caller was a moment ago; -1: unknown */
     _Alignas(128) fnn_word done; /* chunks that workers (not the caller) have executed */
     fnn_word waiting;            /* the caller sleeps on `done` */
     _Alignas(128) atomic_int taken; /* someone owns the team */
@@ -149,6 +156,18 @@ static inline int may_claim(int me)
     return open_ticket(atomic_load(&team.ticket)) && me < atomic_load(&team.limit);
 }
 
+static void step_aside(int64_t *moved)
+{
+    int cpu = os_cpu();
+    if (cpu < 0 || cpu != atomic_load_explicit(&team.owner_cpu, memory_order_relaxed))
+        return;
+    int64_t now = os_now_ns();
+    if (now - *moved > MOVE_NS) {
+        *moved = now;
+        os_avoid_cpu(cpu, atomic_load_explicit(&team.limit, memory_order_relaxed));
+    }
+}
+
 static void wait_for_work(int me, worker *w)
 {
     for (int64_t start = 0;;) {
@@ -175,11 +194,13 @@ static void *worker_main(void *argument)
 {
     worker *w = argument;
     int me = (int)(w - workers);
+    int64_t moved = 0;
     os_float_default();
     for (;;) {
         int64_t i = may_claim(me) ? claim(me & 1) : -1;
         if (i < 0) {
             wait_for_work(me, w);
+            step_aside(&moved);
             continue;
         }
         scratch = w->scratch;
@@ -240,10 +261,17 @@ int fnn_team_take(int threads, size_t bytes)
         return 1;
     }
     atomic_store(&team.limit, usable);
+    fnn_team_here();
     return usable;
 }
 
-void fnn_team_leave(void) { atomic_store(&team.taken, 0); }
+void fnn_team_leave(void)
+{
+    atomic_store_explicit(&team.owner_cpu, -1, memory_order_relaxed);
+    atomic_store(&team.taken, 0);
+}
+
+void fnn_team_here(void) { atomic_store_explicit(&team.owner_cpu, os_cpu(), memory_order_relaxed); }
 
 int64_t fnn_now_ns(void) { return os_now_ns(); }
 

@@ -27,6 +27,9 @@ int fnn_need_scratch(size_t bytes);
 int fnn_team_take(int threads, size_t scratch);
 void fnn_team_leave(void);
 
+/* Note on which CPU the caller is; now and then in a long run. */
+void fnn_team_here(void);
+
 /* Run the `total` chunks (2..FNN_MAX_CHUNKS) of the calls from `lines` on, and return when all are
  * done.  `wake`: worth waking workers that sleep. */
 void fnn_team_run(const fnn_line *lines, int64_t total, int wake);

@@ -228,7 +228,7 @@ def ceilings(threads: int | None = None) -> Ceilings:
     sizes = {threads * l1 // 2: "L1", threads * l2 // 2: "L2"}
     if l3 >= 4 * threads * l2:
         sizes[l3 // 4] = "L3"
-    sizes[min(max(128 << 20, 3 * l3), 512 << 20)] = "memory"
+    sizes[min(max(64 << 20, 3 * l3), 512 << 20)] = "memory"
     copy = {size: measure_copy(size, threads) for size in sizes}
     return Ceilings(threads, measure_peak(threads), copy, sizes)
 
@@ -260,16 +260,13 @@ def measure_copy(nbytes: int, threads: int | None = None) -> float:
     return _cache[key]
 
 
-def _best(once, at_least: int = 3, seconds: float = 0.04) -> float:
+def _best(once, at_least: int = 4, seconds: float = 0.03) -> float:
     """The shortest of several timings; `once` runs the thing and returns its seconds."""
     end = time.perf_counter() + seconds
-    best, count = float("inf"), 0
-    while count < at_least or time.perf_counter() < end:
-        best = min(best, once())
-        count += 1
-        if count >= at_least and time.perf_counter() > end:
-            break
-    return max(best, 1e-9)
+    times: list[float] = []
+    while len(times) < at_least or time.perf_counter() < end:
+        times.append(once())
+    return max(min(times), 1e-9)
 
 
 def _timed(action, *args) -> float:

@@ -350,6 +350,26 @@ def test_a_failure_anywhere_leaves_the_old_file(old, where, error, monkeypatch):
         assert caught.value.errno == errno.ENOSPC and str(old) in str(caught.value)
 
 
+@POSIX
+def test_content_is_on_the_disk_before_the_name_and_the_name_before_the_return(tmp_path, monkeypatch):
+    done = []
+    fsync, rename = os.fsync, os.replace
+
+    def logged_fsync(fd):
+        done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else f"{os.fstat(fd).st_size} bytes")
+        fsync(fd)
+
+    def logged_rename(a, b):
+        done.append("rename")
+        assert os.path.dirname(a) == os.path.dirname(b)
+        rename(a, b)
+
+    monkeypatch.setattr(os, "fsync", logged_fsync)
+    monkeypatch.setattr(os, "replace", logged_rename)
+    files.write(tmp_path / "a", ARRAYS, METADATA)
+    assert done == [f"{len(SAMPLE)} bytes", "rename", "folder"]
+
+
 def test_a_failing_rename_leaves_the_old_file(old, monkeypatch):
     def fail(*args):
         raise PermissionError(errno.EACCES, "used by another process")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
 import io
 import os
-import urllib.error
-import urllib.request
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -16,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import files
 
@@ -97,7 +93,7 @@ def _load(dataset: str, part: Part, url: str) -> np.ndarray:
     try:
         packed = download(address, limit=2 * part.size + 1000)
         data = part.unpack(io.BytesIO(packed))
-    except (OSError, ValueError, http.client.HTTPException) as e:
+    except (OSError, ValueError) as e:
         raise DatasetNotFound(
             f"{part.name} of the data set {dataset} was not found in {', '.join(tried)}, and could not be downloaded "
             f"from {address} ({e}): install Debian's package dataset-{dataset}, or put the data set's .gz files "
@@ -117,26 +113,33 @@ def _keep(path: Path, packed: bytes) -> None:
 
 def download(address: str, limit: int) -> bytes:
     """What stands at an address, at most `limit` bytes; OSError or ValueError in a sentence."""
+    # Imported here, for few need it and `import fastnn` should be quick.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     try:
-        answer = urllib.request.urlopen(address, timeout=TIMEOUT)
+        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
+            return _receive(answer, address.rsplit("/", 1)[-1], limit)
     except urllib.error.HTTPError as e:
         e.close()  # it holds the connection
         raise
-    with answer:
-        total = _length(answer)
-        got = bytearray()
-        name = address.rsplit("/", 1)[-1]
-        with tqdm(total=total, desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-            while chunk := answer.read(CHUNK):
-                got += chunk
-                bar.update(len(chunk))
-                if len(got) > limit:
-                    raise ValueError(f"it is longer than {limit} bytes")
+    except http.client.HTTPException as e:
+        raise ValueError(f"the answer is not whole HTTP: {e!r}") from None
+
+
+def _receive(answer: Any, name: str, limit: int) -> bytes:
+    from tqdm import tqdm
+
+    text = answer.headers.get("Content-Length", "")
+    total = int(text) if text.isdecimal() else None
+    got = bytearray()
+    with tqdm(total=total, desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        while chunk := answer.read(CHUNK):
+            got += chunk
+            bar.update(len(chunk))
+            if len(got) > limit:
+                raise ValueError(f"it is longer than {limit} bytes")
     if total is not None and len(got) != total:
         raise ValueError(f"it broke off after {len(got)} of {total} bytes")
     return bytes(got)
-
-
-def _length(answer: Any) -> int | None:
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else None

@@ -10,10 +10,12 @@ import numpy as np
 
 from ..kernels.data import gather_labels, gather_rows
 from ..layers.symbolic import flatten
+from ..machine import get_num_threads
 from ..program.backend import get_backend
 from ..program.gradient import gradients
 from ..program.graph import Graph, Tensor
 from ..program.program import Program, StaleProgram
+from ..program.variable import layout_epoch
 
 CACHE = 16  #: programs that a model keeps; the least recently used goes first
 
@@ -74,15 +76,13 @@ class StepProgram:
             xs = [gather_rows(graph.source(f"x{i}", a.shape, a.dtype), index, source=str(a.dtype))
                   for i, a in enumerate(data.x)]
             ys = [self._target(graph, f"y{i}", a, loss, index) for i, (a, loss) in enumerate(zip(data.y, model._losses))]
-            weight = None
-            if data.sample_weight is not None:
-                weight = gather_rows(graph.source("w", data.sample_weight.shape, data.sample_weight.dtype), index,
-                                     source=str(data.sample_weight.dtype))
+            weights = [None if a is None else gather_rows(graph.source(f"w{i}", a.shape, a.dtype), index, source=str(a.dtype))
+                       for i, a in enumerate(data.sample_weight or [None] * len(ys))]
         outputs = flatten(model(shaped_like(model, xs), training=training))
         if len(outputs) != len(ys):
             raise ValueError(f"Model {model.name} has {len(outputs)} outputs; got {len(ys)} targets (y).")
         loss = None
-        for y, out, rule, share in zip(ys, outputs, model._losses, model._loss_weights):
+        for y, out, weight, rule, share in zip(ys, outputs, weights, model._losses, model._loss_weights):
             with graph.note("loss"):
                 one = rule(y, out, weight)
                 one = one if share == 1 else one * share
@@ -90,7 +90,7 @@ class StepProgram:
         graph.fetch("loss", loss)
         with graph.note("metrics"):
             for k, (metric, which) in enumerate(model._metric_rules(ys, outputs)):
-                total, count = metric.emit(ys[which], outputs[which], weight)
+                total, count = metric.emit(ys[which], outputs[which], weights[which])
                 graph.fetch(f"total{k}", total)
                 fixed = None if isinstance(count, Tensor) else float(count)
                 if fixed is None:
@@ -109,7 +109,7 @@ class StepProgram:
     @staticmethod
     def _target(graph, name, array, loss, index):
         source = graph.source(name, array.shape, array.dtype)
-        if getattr(loss, "integer_labels", False):
+        if loss.target_dtype == "int32":
             return gather_labels(source, index, source=str(array.dtype))
         return gather_rows(source, index, source=str(array.dtype))
 
@@ -121,8 +121,9 @@ class StepProgram:
             self.program.bind(f"x{i}", a)
         for i, a in enumerate(data.y):
             self.program.bind(f"y{i}", a)
-        if data.sample_weight is not None:
-            self.program.bind("w", data.sample_weight)
+        for i, a in enumerate(data.sample_weight):
+            if a is not None:
+                self.program.bind(f"w{i}", a)
 
     def buffers(self, steps: int) -> dict[str, np.ndarray]:
         """Room for what each of so many steps gives."""
@@ -144,3 +145,31 @@ class InferenceProgram:
 
     def check_layout(self) -> None:
         self.program.check_layout()
+
+
+class ShortCall:
+    """One batch of float32 through a native inference program with one input and one output.
+
+    Nothing but what must happen: predicting one row costs little more than its arithmetic.
+    """
+
+    def __init__(self, inference: InferenceProgram):
+        program = inference.program
+        self.shape, self.dtype = program.feeds["x0"].shape, np.dtype(np.float32)
+        self.out, _ = inference.shapes[0]
+        self.lock, self.once, self.epoch = program.lock, program._run.executor.once, program.epoch
+
+    @staticmethod
+    def fits(inference: InferenceProgram) -> bool:
+        program = inference.program
+        return program.backend == "native" and len(program.feeds) == len(program.fetches) == 1 and not program.scalars
+
+    def takes(self, x) -> bool:
+        return (type(x) is np.ndarray and x.dtype == self.dtype and x.shape == self.shape and x.flags.c_contiguous
+                and self.epoch == layout_epoch() and get_backend() == "native")
+
+    def __call__(self, x: np.ndarray) -> np.ndarray | None:
+        """The output, or None if x holds NaN or infinity."""
+        y = np.empty(self.out, np.float32)
+        with self.lock:
+            return y if self.once(x, y, get_num_threads()) else None

@@ -10,9 +10,10 @@ import numpy as np
 from .. import callbacks as cb
 from .. import losses, metrics, optimizers
 from ..layers.symbolic import flatten
+from ..seeds import next_seed
 from ..warnings import FastnnWarning
-from .data import ArrayData, epoch_order, make_data, split_validation
-from .step import InferenceProgram, ProgramCache, StepProgram, shaped_like, signature
+from .data import ArrayData, IterableData, adapt, batches, check_batch_size, check_labels, epoch_runs, training_data
+from .step import InferenceProgram, ProgramCache, ShortCall, StepProgram, shaped_like, signature
 
 PREDICT_ROWS = 4096  # rows converted to float32 at a time for predict
 
@@ -21,7 +22,8 @@ class Trainer:
     """The training half of a model."""
 
     def _start_training_state(self) -> None:
-        self._programs = ProgramCache()
+        self._step_programs = ProgramCache()
+        self._short_call: ShortCall | None = None
         self.compiled = False
         self.stop_training = False
         self.optimizer = None
@@ -34,7 +36,8 @@ class Trainer:
         self.history = None
 
     def _forget_programs(self) -> None:
-        self._programs.clear()
+        self._step_programs.clear()
+        self._short_call = None
 
     # ------------------------------------------------------------------ compile
 
@@ -149,22 +152,23 @@ class Trainer:
         """
         self._need_compiled("fit")
         self._warn_if_thawed()
-        if validation_split:
-            (x, y, sample_weight), validation_data = split_validation(x, y, sample_weight, validation_split)
-        data = make_data(x, y, sample_weight, class_weight, batch_size=batch_size, steps=steps_per_epoch)
-        held_out = None
-        if validation_data is not None:
-            held_out = make_data(*validation_data, batch_size=validation_batch_size or batch_size, steps=validation_steps)
-        self._check_targets(data)
-        run = cb.CallbackList(callbacks, model=self, verbose=verbose, epochs=epochs, steps=data.steps)
-        self.history, self.stop_training = run.history, False
+        batch_size, seed = check_batch_size(batch_size), next_seed()
+        data, held_out = training_data(
+            x, y, sample_weight, class_weight=class_weight, validation_data=validation_data,
+            validation_split=validation_split, steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
+            shuffle=shuffle, seed=seed)
+        train = Pass(self, data, batch_size, shuffle, seed, steps_per_epoch)
+        held_out = held_out and Pass(self, held_out, validation_batch_size or batch_size, False, seed, validation_steps)
+        run = cb.CallbackList(callbacks, add_history=True, add_progbar=bool(verbose), model=self, verbose=verbose,
+                              epochs=epochs, steps=train.steps)
+        self.stop_training = False
         run.on_train_begin()
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             run.on_epoch_begin(epoch)
-            logs = self._epoch(data, epoch, shuffle, run, training=True)
+            logs = self._epoch(train, epoch, run, training=True)
             if held_out is not None and (epoch + 1 - initial_epoch) % validation_freq == 0:
-                found = self._epoch(held_out, epoch, False, run, training=False)
+                found = self._epoch(held_out, 0, run, training=False)
                 logs |= {f"val_{k}": v for k, v in found.items()}
             run.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -172,55 +176,68 @@ class Trainer:
         run.on_train_end(logs)
         return self.history
 
-    def _check_targets(self, data) -> None:
-        """Refuse labels that the model has no class for, before anything is trained."""
-
-    def _epoch(self, data, epoch: int, shuffle: bool, run, training: bool) -> dict[str, float]:
+    def _epoch(self, data: Pass, epoch: int, run, training: bool) -> dict[str, float]:
         """One pass over the data, trained on or only measured; the logs."""
         meter = Meter(self)
-        for piece, order in data.pieces(epoch, shuffle):
-            self._rows(piece, order, data.batch_size, meter, run, training)
+        if not training:
+            run.on_test_begin()
+        for piece, rows in data.runs(epoch):
+            self._steps(self._step_program(piece, rows.shape[1], training), rows, meter, run, training)
             if self.stop_training and training:
                 break
         logs = meter.logs()
+        if data.ran_out:
+            self.stop_training = True
         if training and not np.isfinite(logs["loss"]):
             warnings.warn(f"Model {self.name}: the loss of epoch {epoch + 1} is {logs['loss']}.", FastnnWarning,
-                          stacklevel=4)
+                          stacklevel=3)
+        if not training:
+            run.on_test_end(logs)
         return logs
 
-    def _rows(self, piece, order, batch_size: int, meter: Meter, run, training: bool) -> None:
-        """All batches of one piece of data: the full ones by one program, the rest by another."""
-        full = len(order) // batch_size
-        parts = [(order[: full * batch_size].reshape(full, batch_size))] if full else []
-        if len(order) % batch_size:
-            parts.append(order[full * batch_size :].reshape(1, -1))
-        for rows in parts:
-            step = self._step_program(piece, rows.shape[1], training)
-            self._steps(step, np.ascontiguousarray(rows), meter, run, training)
-            if self.stop_training and training:
-                return
-
     def _steps(self, step: StepProgram, rows, meter: Meter, run, training: bool) -> None:
+        """Run one batch for each line of `rows`, as many at a time as the callbacks allow."""
         one_by_one = run.wants_batches("train" if training else "test")
+        begin, end = ((run.on_train_batch_begin, run.on_train_batch_end) if training else
+                      (run.on_test_batch_begin, run.on_test_batch_end))
         out, done = step.buffers(len(rows)), 0
-        if training:
-            step.program.step = self.optimizer.iterations
         while done < len(rows):
             if one_by_one:
-                run.on_batch_begin(training, meter.batches)
+                begin(meter.batches)
+            if training:
+                step.program.step = self.optimizer.iterations
             n = step.program.run(1 if one_by_one else len(rows) - done, {"index": rows}, out, done)
             meter.add(step, out, done, done + n)
             done += n
             if one_by_one:
-                run.on_batch_end(training, meter.batches - 1, meter.logs())
-            run.on_progress(training, meter.batches, meter.logs)
-            if self.stop_training and training:
+                end(meter.batches - 1, meter.logs())
+            run.on_progress(meter.batches, meter.logs())
+            if training and self.stop_training:
                 return
+
+    def _output_shapes(self, data: ArrayData) -> list[tuple[int, ...]]:
+        """Shapes of the outputs for one row of this data; builds the layers if they are not built."""
+        inference = self._inference(tuple((1, *a.shape[1:]) for a in data.x))
+        return [shape for shape, _ in inference.shapes]
+
+    def _check_targets(self, data: ArrayData) -> ArrayData:
+        """Refuse targets that the losses can't take, before anything is trained; labels become integers."""
+        shapes = self._output_shapes(data)
+        if len(data.y) != len(shapes):
+            raise ValueError(f"Model {self.name} has {len(shapes)} outputs; got {len(data.y)} targets (y).")
+        if len(self._losses) != len(shapes):
+            raise ValueError(f"Model {self.name} has {len(shapes)} outputs and was compiled with {len(self._losses)} "
+                             "losses.")
+        for i, (y, shape, rule) in enumerate(zip(data.y, shapes, self._losses)):
+            if rule.target_dtype == "int32":
+                name = "y" if len(shapes) == 1 else f"y[{i}]"
+                data.y[i] = check_labels(y, shape[-1], name)
+        return data
 
     def _step_program(self, piece: ArrayData, batch: int, training: bool) -> StepProgram:
         key = ("train" if training else "test", batch, signature(piece.x), signature(piece.y),
-               signature([piece.sample_weight]))
-        step = self._programs.get(key, lambda: StepProgram(self, piece, batch, training))
+               signature(piece.sample_weight))
+        step = self._step_programs.get(key, lambda: StepProgram(self, piece, batch, training))
         step.bind(piece)
         return step
 
@@ -236,8 +253,7 @@ class Trainer:
         self._need_compiled("train_on_batch" if training else "test_on_batch")
         if training:
             self._warn_if_thawed()
-        data = ArrayData(x, y, sample_weight, class_weight)
-        self._check_targets(data)
+        data = self._check_targets(ArrayData(x, y, sample_weight, class_weight))
         meter = Meter(self)
         step = self._step_program(data, data.n, training)
         out = step.buffers(1)
@@ -260,20 +276,22 @@ class Trainer:
                  steps: int | None = None, callbacks=None, return_dict: bool = False):
         """Loss and metrics over data, training off; a list in the order of `metrics_names`, or a dict."""
         self._need_compiled("evaluate")
-        data = make_data(x, y, sample_weight, None, batch_size=batch_size, steps=steps)
-        self._check_targets(data)
-        run = cb.CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=data.steps, testing=True)
-        run.on_test_begin()
-        logs = self._epoch(data, 0, False, run, training=False)
-        run.on_test_end(logs)
-        return self._answer(logs, return_dict)
+        data = Pass(self, adapt(x, y, sample_weight, steps=steps), batch_size, False, 0, steps)
+        run = cb.CallbackList(callbacks, add_progbar=bool(verbose), model=self, verbose=verbose, steps=data.steps)
+        return self._answer(self._epoch(data, 0, run, training=False), return_dict)
 
-    def predict(self, x, batch_size: int | None = None, verbose=0, steps: int | None = None, callbacks=None):
+    def predict(self, x, batch_size: int | None = None, verbose="auto", steps: int | None = None, callbacks=None):
         """Outputs for all rows of x, as NumPy, computed a batch at a time with training off."""
-        data = make_data(x, None, batch_size=batch_size, steps=steps, targets=False)
-        run = cb.CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=data.steps, testing=True)
+        data, batch_size = adapt(x, steps=steps), check_batch_size(batch_size)
+        run = cb.CallbackList(callbacks, model=self, verbose=verbose)
         run.on_predict_begin()
-        parts = [self._predict_piece(piece, data.batch_size) for piece, _ in data.pieces(0, False)]
+        if isinstance(data, ArrayData):
+            if steps is not None:
+                data = data.rows(0, min(data.n, steps * batch_size))
+            pieces = [data]
+        else:
+            pieces = data.epoch(0)
+        parts = [self._predict_piece(piece, min(batch_size, piece.n)) for piece in pieces]
         run.on_predict_end()
         nest = parts[0][0]
         arrays = [np.concatenate(a) if len(a) > 1 else a[0] for a in zip(*(p[1] for p in parts))]
@@ -303,21 +321,58 @@ class Trainer:
         return nest, outputs
 
     def _inference(self, shapes: tuple) -> InferenceProgram:
-        return self._programs.get(("predict", shapes), lambda: InferenceProgram(
+        return self._step_programs.get(("predict", shapes), lambda: InferenceProgram(
             lambda tensors: self(shaped_like(self, tensors), training=False), shapes,
             [np.float32] * len(shapes), self.name))
 
     def predict_on_batch(self, x):
-        """Outputs for one batch, as NumPy."""
-        return self.predict(x, batch_size=len(flatten(x)[0]))
+        """Outputs for one batch, as NumPy: the quick way to predict a row."""
+        short = self._short_call
+        if short is not None and short.takes(x):
+            y = short(x)
+            if y is not None:
+                return y
+        data = ArrayData(x)
+        nest, arrays = self._predict_piece(data, data.n)
+        inference = self._inference(tuple((data.n, *a.shape[1:]) for a in data.x))
+        self._short_call = ShortCall(inference) if ShortCall.fits(inference) else None
+        return arrays[0] if not isinstance(nest, list | tuple | dict) else arrays
 
     # ------------------------------------------------------------------ looking
 
     def training_program(self, x, y, batch_size: int = 32, sample_weight=None):
         """The `Program` of a training step for data of this kind, bound to it."""
         self._need_compiled("training_program")
-        data = ArrayData(x, y, sample_weight, None)
+        data = self._check_targets(ArrayData(x, y, sample_weight))
         return self._step_program(data, min(batch_size, data.n), True).program
+
+
+class Pass:
+    """Data as the trainer goes over it: runs of equal batches, each with what it gathers from."""
+
+    def __init__(self, model: Trainer, data: ArrayData | IterableData, batch_size, shuffle: bool, seed,
+                 steps: int | None):
+        self.model, self.data, self.steps_asked = model, data, steps
+        self.batch_size, self.shuffle, self.seed = check_batch_size(batch_size), bool(shuffle), seed
+        if isinstance(data, ArrayData):
+            model._check_targets(data)
+            full, rest = batches(data.n, self.batch_size)
+            self.steps = steps or full + (rest > 0)
+        else:
+            self.steps = data.num_batches
+
+    @property
+    def ran_out(self) -> bool:
+        return getattr(self.data, "ran_out", False)
+
+    def runs(self, epoch: int):
+        """(data, indices of shape (steps, batch)) pairs."""
+        if isinstance(self.data, ArrayData):
+            for rows, size in epoch_runs(self.data.n, self.batch_size, self.shuffle, self.seed, epoch, self.steps_asked):
+                yield self.data, np.ascontiguousarray(rows).reshape(-1, size)
+            return
+        for batch in self.data.epoch(epoch):
+            yield self.model._check_targets(batch), np.arange(batch.n)[None]
 
 
 class Meter:

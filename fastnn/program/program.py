@@ -137,8 +137,10 @@ class Program:
 
     def check_layout(self) -> None:
         """Raise `StaleProgram` if a variable moved in memory since the plan was made."""
-        if self.epoch == layout_epoch():
-            return
+        if self.epoch != layout_epoch():
+            self._compare_layout()
+
+    def _compare_layout(self) -> None:
         for t in self.graph.variables.values():
             v = t.variable
             if v.arena.array is not t.memory.array or v.offset * v.dtype.itemsize != t.offset:

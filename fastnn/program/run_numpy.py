@@ -25,9 +25,8 @@ class NumpyRun:
         return [self._single(c) for c in calls]
 
     def _single(self, call):
-        look = self.program.array
-        inputs = [None if t is None else t if t.memory.source or not t.shape and t.dtype == np.float64 else look(t)
-                  for t in call.inputs]
+        look, row = self.program.array, self.program._row
+        inputs = [None if t is None else t if t.memory.source or t.memory is row else look(t) for t in call.inputs]
         return call, inputs, [look(t) for t in call.outputs]
 
     def bind(self, name, array):

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import os
+import socket
 import struct
 import sys
 import threading
@@ -72,8 +73,6 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch):
-    for name in [n for n in os.environ if n.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
     server = Server()
     monkeypatch.setattr(fashion_mnist, "URL", server.url)
     yield server
@@ -83,6 +82,8 @@ def server(monkeypatch):
 @pytest.fixture
 def places(tmp_path, monkeypatch):
     """Folders of the test's own in place of the machine's: FASTNN_DATA, the system's, the cache."""
+    for name in [n for n in os.environ if n.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
     folders = [tmp_path / "own", tmp_path / "system", tmp_path / "cache" / "fashion-mnist"]
     monkeypatch.setenv("FASTNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(store, "folders", lambda dataset: folders)
@@ -176,6 +177,23 @@ def test_nobody_listens(places, monkeypatch):
     monkeypatch.setattr(fashion_mnist, "URL", "http://127.0.0.1:1/")
     with pytest.raises(datasets.DatasetNotFound, match=r"127\.0\.0\.1:1"):
         fashion_mnist.load_data()
+
+
+def test_an_answer_that_is_not_http(places, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(fashion_mnist, "URL", f"http://127.0.0.1:{listener.getsockname()[1]}/")
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 mail server ready\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with pytest.raises(datasets.DatasetNotFound, match="not whole HTTP"):
+            fashion_mnist.load_data()
+        thread.join(10)
 
 
 def test_a_cache_that_can_not_be_written_only_warns(places, server, tmp_path):

@@ -15,7 +15,7 @@ cdef extern from "fastnn.h" nogil:
     pass
 cdef extern from "gemm.h" nogil:
     enum:
-        FNN_GEMM_PITCH
+        FNN_GEMM_PANEL
         FNN_GEMM_DEPTH
         FNN_GEMM_ADD
         FNN_GEMM_RELU
@@ -27,14 +27,13 @@ cdef extern from "gemm.h" nogil:
                                    int64_t mode) noexcept nogil
     ctypedef struct fnn_gemm_ops:
         int64_t lanes
-        int64_t rows
         int64_t width
-        int64_t width_index
-        int8_t widest[17]
-        fnn_gemm_tile row_form[17][4]
-        fnn_gemm_tile column_form[17][4]
-        void (*copy)(float *to, int64_t to_pitch, const float *src, int64_t pitch, int64_t rows,
-                   int64_t columns) noexcept nogil
+        int64_t pack_panels
+        int8_t widest[7]
+        fnn_gemm_tile row_form[7][9]
+        fnn_gemm_tile column_form[7][9]
+        void (*pack)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
+        void (*pack_columns)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
         void (*transpose)(float *to, int64_t to_pitch, const float *src, int64_t pitch, int64_t rows,
                         int64_t columns) noexcept nogil
         void (*activate)(int64_t activation, float alpha, float *c, int64_t cs, int64_t rows,
@@ -42,10 +41,11 @@ cdef extern from "gemm.h" nogil:
         void (*derive)(int64_t activation, float alpha, float *c, const float *y, int64_t cs, int64_t rows,
                        int64_t columns) noexcept nogil
         void (*sum_rows)(float *sum, const float *src, int64_t pitch, int64_t rows, int64_t columns) noexcept nogil
+    void fnn_prefetch(const void *p)
     const fnn_gemm_ops *fnn_gemm(const fnn_ops *table)
 
 cdef enum:
-    PACK_PANELS = 3     # pack a plain B if at least so many panels of rows read it
+    BIG = 1 << 18       # floats: a B of this size, 1 MiB, is beyond L2
     PACK_DEPTH = 48     # pack a column-form A if k runs so far
 
 
@@ -72,10 +72,12 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                   const Edge *edge) noexcept nogil:
     cdef const fnn_gemm_ops *g = fnn_gemm(ops())
     cdef float *a_panel = <float *> scratch()
-    cdef float *b_block = a_panel + FNN_GEMM_ROWS * FNN_GEMM_PITCH
-    cdef int64_t panels = ceil_div(rows, g.rows), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
+    cdef float *b_block = a_panel + FNN_GEMM_PANEL * FNN_GEMM_DEPTH
+    cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
     cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
-    cdef bint pack = b_columns or panels >= PACK_PANELS
+    cdef int64_t ahead_row, ahead_share, n, q
+    cdef const float *ahead
+    cdef bint pack = b_columns or (panels >= g.pack_panels and depth * b_pitch >= BIG)
     cdef const float *ap
     cdef const float *bp
     cdef const float *bias
@@ -93,13 +95,11 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                 mode |= FNN_GEMM_RELU
         if pack:
             # b_block[panel, k, j] = B[k, panel * width + j]
+            if not b_columns:
+                g.pack(b_block, b + k * b_pitch, b_pitch, kn, columns)
             j = 0
-            while j < columns:
-                left = smaller(width, columns - j)
-                if b_columns:
-                    g.transpose(b_block + j * kn, width, b + j * b_pitch + k, b_pitch, left, kn)
-                else:
-                    g.copy(b_block + j * kn, width, b + k * b_pitch + j, b_pitch, kn, left)
+            while b_columns and j < columns:
+                g.transpose(b_block + j * kn, width, b + j * b_pitch + k, b_pitch, smaller(width, columns - j), kn)
                 j += width
         b_step = width if pack else b_pitch
         i = 0
@@ -110,32 +110,38 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                 tile = g.column_form[m]
                 ap = a + k * a_pitch + i
                 if kn >= PACK_DEPTH:
-                    g.copy(a_panel, FNN_GEMM_ROWS, ap, a_pitch, kn, m)
+                    g.pack_columns(a_panel, ap, a_pitch, kn, m)
                     ap = a_panel
-                    a_step = FNN_GEMM_ROWS
+                    a_step = FNN_GEMM_PANEL
             else:
                 tile = g.row_form[m]
                 ap = a + i * a_pitch + k
-                if m > 1:
-                    g.copy(a_panel, FNN_GEMM_PITCH, ap, a_pitch, m, kn)
-                    ap = a_panel
+            ahead, ahead_row = a + (i + m) * a_pitch + k, rows - i - m if not a_columns else 0
+            ahead_row = smaller(ahead_row, m)
+            ahead_share = ceil_div(ahead_row * width, columns)
             j = 0
             while j < columns:
                 left = columns - j
+                # fetch the next panel of A while this one is multiplied: a share of its rows each time
+                for n in range(smaller(ahead_share, ahead_row)):
+                    for q in range(0, kn, 16):
+                        fnn_prefetch(ahead + q)
+                    ahead += a_pitch
+                    ahead_row -= 1
                 if pack:
                     left = smaller(left, width - j % width)
                     bp = b_block + j // width * width * kn + j % width
-                    w = g.width_index
+                    w = g.width
                 else:
                     bp = b + k * b_pitch + j
                     w = g.widest[m]
                 left = ceil_div(left, g.lanes)
-                while 1 << w > left:
-                    w -= 1
-                last = smaller(g.lanes, columns - j - ((1 << w) - 1) * g.lanes)
+                if w > left:
+                    w = smaller(left, 4)
+                last = smaller(g.lanes, columns - j - (w - 1) * g.lanes)
                 tile[w](ap, a_step, bp, b_step, c + i * c_pitch + j, c_pitch, kn, last,
                         bias + j if bias != NULL else NULL, mode)
-                j += g.lanes << w
+                j += g.lanes * w
             if k_end == depth:
                 if edge.y != NULL:
                     g.derive(edge.activation, edge.alpha, c + i * c_pitch, edge.y + i * c_pitch, c_pitch, m, columns)

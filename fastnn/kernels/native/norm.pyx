@@ -15,14 +15,15 @@ cdef extern from "norm.h" nogil:
         void (*sums)(float *s, const float *x, const float *end, int64_t rows, int64_t columns,
                      int64_t stride) noexcept nogil
         void (*shifted_sums)(float *s, float *q, const float *x, const float *end, const float *shift, int64_t rows,
-                             int64_t columns, int64_t stride) noexcept nogil
+                             int64_t columns, int64_t stride, int64_t ahead) noexcept nogil
         void (*gradient_sums)(float *s, float *q, const float *dy, const float *x, const float *end,
-                              const float *shift, int64_t rows, int64_t columns, int64_t stride) noexcept nogil
+                              const float *shift, int64_t rows, int64_t columns, int64_t stride,
+                              int64_t ahead) noexcept nogil
         void (*affine)(float *y, const float *x, const float *end, const float *shift, const float *scale,
-                       const float *offset, int64_t rows, int64_t columns, int64_t stride) noexcept nogil
+                       const float *offset, int64_t rows, int64_t columns, int64_t stride, int64_t ahead) noexcept nogil
         void (*backward)(float *dx, const float *dy, const float *x, const float *end, const float *shift,
                          const float *a, const float *b, const float *offset, int64_t rows, int64_t columns,
-                         int64_t stride) noexcept nogil
+                         int64_t stride, int64_t ahead) noexcept nogil
         void (*merge)(float *mean, float *m2, float *carry, const float *s, const float *q, int64_t columns,
                       double n) noexcept nogil
         void (*finish)(float *rstd, float *moving_mean, float *moving_var, const float *mean, const float *m2,
@@ -33,10 +34,26 @@ cdef extern from "norm.h" nogil:
 cdef enum:
     CHUNK = 256   # rows whose sums are formed at once
     WIDEST = 256  # columns of a tile at most, as in norm.py; a multiple of 16
+    FAR = 1 << 22 # elements beyond which a matrix is surely not in cache, so that passes prefetch
+    AHEAD = 64    # rows that they prefetch ahead
 
 
 cdef inline int64_t least(int64_t a, int64_t b) noexcept nogil:
     return a if a < b else b
+
+
+cdef inline int64_t prefetch(int64_t rows, int64_t columns) noexcept nogil:
+    return AHEAD * columns if rows * columns > FAR else 0
+
+
+cdef void affine(float *y, const float *x, const float *end, const float *shift, const float *scale,
+                 const float *offset, int64_t rows, int64_t columns, int64_t stride) noexcept nogil:
+    """y = (x - shift) * scale + offset, of one tile's columns; by chunks, so that a chunk's pages stay mapped."""
+    cdef int64_t k, r
+    for k in range((rows + CHUNK - 1) // CHUNK):
+        r = k * CHUNK
+        fnn_norm(ops()).affine(y + r * stride, x + r * stride, end, shift, scale, offset, least(rows - r, CHUNK),
+                               columns, stride, prefetch(rows, stride))
 
 
 cdef void moments(float *mean, float *m2, const float *x, const float *end, int64_t rows, int64_t columns,
@@ -58,7 +75,7 @@ cdef void moments(float *mean, float *m2, const float *x, const float *end, int6
         r = k * CHUNK
         n = least(rows - r, CHUNK)
         # s, q = (x - mean).sum(0), np.square(x - mean).sum(0) of the chunk's rows
-        norm.shifted_sums(s, q, x + r * stride, end, mean, n, columns, stride)
+        norm.shifted_sums(s, q, x + r * stride, end, mean, n, columns, stride, prefetch(rows, stride))
         norm.merge(mean, m2, carry, s, q, columns, <double> (r + n))
 
 
@@ -75,7 +92,7 @@ cdef void gradient_sums(float *dgamma, float *dbeta, const float *dy, const floa
     for k in range((rows + CHUNK - 1) // CHUNK):
         r = k * CHUNK
         fnn_norm(ops()).gradient_sums(s, q, dy + r * stride, x + r * stride, end, mean, least(rows - r, CHUNK),
-                                      columns, stride)
+                                      columns, stride, prefetch(rows, stride))
         for c in range(columns):
             dbeta[c] += s[c]
             dgamma[c] += q[c]
@@ -123,7 +140,7 @@ cdef void batch_norm(void *const *buf, const int64_t *dim, const double *attr,
             mean[at + c] = center[c]
             scale[c] = rstd[at + c] if gamma == NULL else rstd[at + c] * gamma[at + c]
             offset[c] = 0 if beta == NULL else beta[at + c]
-        norm.affine(y + at, x + at, end, center, scale, offset, rows, n, columns)
+        affine(y + at, x + at, end, center, scale, offset, rows, n, columns)
 
 
 cdef void batch_norm_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -145,7 +162,7 @@ cdef void batch_norm_grad(void *const *buf, const int64_t *dim, const double *at
     cdef float a[WIDEST]
     cdef float b[WIDEST]
     cdef float offset[WIDEST]
-    cdef int64_t t, at, n, c
+    cdef int64_t t, at, n, c, k, r
     memset(center, 0, sizeof(center))
     memset(a, 0, sizeof(a))
     memset(b, 0, sizeof(b))
@@ -162,7 +179,10 @@ cdef void batch_norm_grad(void *const *buf, const int64_t *dim, const double *at
             a[c] = rstd[at + c] if gamma == NULL else rstd[at + c] * gamma[at + c]
             b[c] = a[c] * rstd[at + c] * (dgamma[at + c] * share)
             offset[c] = a[c] * (dbeta[at + c] * share)
-        fnn_norm(ops()).backward(dx + at, dy + at, x + at, end, center, a, b, offset, rows, n, columns)
+        for k in range((rows + CHUNK - 1) // CHUNK):
+            r = k * CHUNK * columns + at
+            fnn_norm(ops()).backward(dx + r, dy + r, x + r, end, center, a, b, offset, least(rows - k * CHUNK, CHUNK),
+                                     n, columns, prefetch(rows, columns))
 
 
 cdef void batch_norm_grad_parameters(void *const *buf, const int64_t *dim, const double *attr,
@@ -216,7 +236,7 @@ cdef void batch_norm_inference(void *const *buf, const int64_t *dim, const doubl
             center[c] = moving_mean[at + c]
             scale[c] = scale[c] if gamma == NULL else scale[c] * gamma[at + c]
             offset[c] = 0 if beta == NULL else beta[at + c]
-        fnn_norm(ops()).affine(y + at, x + at, x + rows * columns, center, scale, offset, rows, n, columns)
+        affine(y + at, x + at, x + rows * columns, center, scale, offset, rows, n, columns)
 
 
 cdef void batch_norm_inference_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -251,7 +271,7 @@ cdef void batch_norm_inference_grad(void *const *buf, const int64_t *dim, const 
         gradient_sums(dgamma + at, dbeta + at, dy + at, x + at, x + rows * columns, center, scale, rows, n, columns)
         for c in range(n):
             scale[c] = scale[c] if gamma == NULL else scale[c] * gamma[at + c]
-        fnn_norm(ops()).affine(dx + at, dy + at, dy + rows * columns, zero, scale, zero, rows, n, columns)
+        affine(dx + at, dy + at, dy + rows * columns, zero, scale, zero, rows, n, columns)
 
 
 KERNELS = {
