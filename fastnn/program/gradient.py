@@ -55,7 +55,9 @@ def _depending(graph: Graph, targets: Sequence[Tensor]) -> set[int]:
     """Ids of the base tensors whose value depends on the targets."""
     depends = {id(t.base) for t in targets}
     for call in graph.calls:
-        if not call.extra.get("stop_gradient") and any(t is not None and id(t.base) in depends and t.dtype.kind == "f" for t in call.inputs):
+        if call.extra.get("stop_gradient"):
+            continue
+        if any(t is not None and id(t.base) in depends and t.dtype.kind == "f" for t in call.inputs):
             depends.update(id(t.base) for t in call.outputs if t.dtype.kind == "f")
     return depends
 

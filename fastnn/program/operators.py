@@ -68,7 +68,7 @@ class Operators:
         return (self[i] for i in range(self.shape[0]))
 
     @property
-    def T(self):
+    def T(self):  # noqa: N802
         return _ops().transpose(self)
 
 

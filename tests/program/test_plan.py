@@ -145,9 +145,10 @@ def network(sizes, rng, optimizer="adam", clip=False, arena=True):
     graph = Graph("network")
     x, y = graph.feed("x", (7, sizes[0]), np.float32), graph.feed("y", (7, sizes[-1]), np.float32)
     with graph.active():
+        h = x
         for i in range(len(sizes) - 1):
             last = i == len(sizes) - 2
-            h = dense(x if i == 0 else h, variables[2 * i], variables[2 * i + 1],
+            h = dense(h, variables[2 * i], variables[2 * i + 1],
                       activation="linear" if last else "tanh")
         loss = ops.mean(ops.square(h - y))
         grads = gradients(loss, variables)
