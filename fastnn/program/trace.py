@@ -23,6 +23,7 @@ from .program import Program, StaleProgram
 from .tree import leaves, rebuild
 from .variable import Variable
 
+INT32, FLOAT32, FLOAT64 = map(np.dtype, (np.int32, np.float32, np.float64))
 CACHED = 16  #: programs that one function, layer or model keeps; the least recently used goes first
 
 
@@ -70,11 +71,11 @@ def as_data(x: Any) -> np.ndarray:
 
 def arrives_as(array: np.ndarray, wide: bool = False) -> np.dtype:
     """The dtype in which a program gets this array: float32 (or float64) for float and bool, int32 for integers."""
-    return np.dtype(np.int32) if array.dtype.kind in "iu" else np.dtype(np.float64 if wide else np.float32)
+    return INT32 if array.dtype.kind in "iu" else FLOAT64 if wide else FLOAT32
 
 
 def _convert(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype == np.int32 and array.dtype.itemsize >= 4 and array.dtype != dtype and array.size:
+    if dtype == INT32 and array.dtype.itemsize >= 4 and array.dtype != dtype and array.size:
         least, most = array.min(), array.max()
         if least < -(2**31) or most >= 2**31:
             raise ValueError(f"Integers in programs have 32 bits; {least if least < 0 else most} does not fit.")
@@ -227,7 +228,7 @@ class Cache:
 
 
 def _signature(arrays: Sequence[np.ndarray]) -> tuple:
-    return (get_backend(), *((a.shape, arrives_as(a), a.dtype == np.float64) for a in arrays))
+    return (get_backend(), *((a.shape, a.dtype.kind in "iu", a.dtype == FLOAT64) for a in arrays))
 
 
 def _names(fn: Callable, count: int) -> list[str]:
@@ -244,14 +245,20 @@ class _Arguments:
     """Positional arguments, split into the arrays and the nest that they stand in."""
 
     def __init__(self, fn: Callable, args: tuple):
+        self.fn = fn
         self.tree = rebuild(lambda x: x if x is None or isinstance(x, bool | str) else as_data(x), args)
         flat = leaves(self.tree)
         self.arrays = [x for x in flat if isinstance(x, np.ndarray)]
         self.key = tuple(None if isinstance(x, np.ndarray) else (type(x), x) for x in flat) + _shape_of(self.tree)
-        self.names = []
-        for name, part in zip(_names(fn, len(args)), self.tree):
-            mine = [x for x in leaves(part) if isinstance(x, np.ndarray)]
-            self.names += [name] if len(mine) == 1 else [f"{name}{i}" for i in range(len(mine))]
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each array, after the argument of fn that it stands in."""
+        names = []
+        for name, part in zip(_names(self.fn, len(self.tree)), self.tree):
+            count = sum(isinstance(x, np.ndarray) for x in leaves(part))
+            names += [name] if count == 1 else [f"{name}{i}" for i in range(count)]
+        return names
 
     def call(self, fn: Callable) -> Callable:
         """fn as a function of the arrays alone."""
