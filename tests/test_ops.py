@@ -6,6 +6,7 @@ import pytest
 import fastnn
 from fastnn import ops
 from fastnn.kernels.tables import native_available
+from fastnn.program.graph import Graph
 from fastnn.program.trace import run_eager, value_and_grad
 from fastnn.program.variable import Variable
 
@@ -114,6 +115,13 @@ def test_variables_are_values_outside_and_symbols_inside():
     loss, (g,) = value_and_grad(lambda: ops.sum(np.full(2, 3.0) * ops.square(w)), [w])()
     assert loss == 15
     np.testing.assert_array_equal(g, [6, -12])
+
+
+def test_within_a_layer_variables_belong_to_its_program():
+    graph, w = Graph(), Variable([1.0, -2.0])
+    with graph.note("layer"):
+        assert ops.square(w).graph is graph
+    assert isinstance(ops.square(w), np.ndarray)
 
 
 def test_numbers_become_one_call():

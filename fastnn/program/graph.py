@@ -197,10 +197,14 @@ class Graph:
 
     @contextmanager
     def note(self, text: str):
-        """Calls emitted inside carry this text: the name of the layer that they belong to."""
+        """Calls emitted inside carry this text: the name of the layer that they belong to.
+
+        Inside, this is also the `current_graph`: a layer may work on its variables alone.
+        """
         self._notes.append(f"{self._notes[-1]}/{text}" if self._notes else text)
         try:
-            yield
+            with self.active():
+                yield
         finally:
             self._notes.pop()
 
