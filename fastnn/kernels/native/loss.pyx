@@ -10,33 +10,35 @@ from .core cimport fnn_ops, ops
 cdef extern from "loss.h" nogil:
     ctypedef struct fnn_loss_ops:
         void (*softmax_labels)(float *losses, float *p, const float *z, const int32_t *labels, int64_t rows,
-                               int64_t columns) noexcept nogil
+                               int64_t columns, int64_t rest) noexcept nogil
         void (*softmax_labels_grad)(float *dz, const float *g, const float *p, const int32_t *labels, int64_t rows,
-                                    int64_t columns) noexcept nogil
+                                    int64_t columns, int64_t rest) noexcept nogil
         void (*softmax_dense)(float *losses, float *p, const float *z, const float *t, int64_t rows, int64_t columns,
-                              float smoothing) noexcept nogil
+                              int64_t rest, float smoothing) noexcept nogil
         void (*softmax_dense_grad)(float *dz, const float *g, const float *p, const float *t, int64_t rows,
-                                   int64_t columns, float smoothing) noexcept nogil
-        void (*labels)(float *losses, const float *p, const int32_t *labels, int64_t rows,
-                       int64_t columns) noexcept nogil
+                                   int64_t columns, int64_t rest, float smoothing) noexcept nogil
+        void (*labels)(float *losses, const float *p, const int32_t *labels, int64_t rows, int64_t columns,
+                       int64_t rest) noexcept nogil
         void (*labels_grad)(float *dp, const float *g, const float *p, const int32_t *labels, int64_t rows,
-                            int64_t columns) noexcept nogil
-        void (*dense)(float *losses, const float *p, const float *t, int64_t rows, int64_t columns,
+                            int64_t columns, int64_t rest) noexcept nogil
+        void (*dense)(float *losses, const float *p, const float *t, int64_t rows, int64_t columns, int64_t rest,
                       float smoothing) noexcept nogil
         void (*dense_grad)(float *dp, const float *g, const float *p, const float *t, int64_t rows, int64_t columns,
-                           float smoothing) noexcept nogil
+                           int64_t rest, float smoothing) noexcept nogil
         void (*sigmoid)(float *losses, float *p, const float *z, const float *t, int64_t rows, int64_t columns,
-                        float smoothing) noexcept nogil
+                        int64_t rest, float smoothing) noexcept nogil
         void (*sigmoid_grad)(float *dz, const float *g, const float *p, const float *t, int64_t rows, int64_t columns,
-                             float smoothing) noexcept nogil
-        void (*binary)(float *losses, const float *p, const float *t, int64_t rows, int64_t columns,
+                             int64_t rest, float smoothing) noexcept nogil
+        void (*binary)(float *losses, const float *p, const float *t, int64_t rows, int64_t columns, int64_t rest,
                        float smoothing) noexcept nogil
         void (*binary_grad)(float *dp, const float *g, const float *p, const float *t, int64_t rows, int64_t columns,
-                            float smoothing) noexcept nogil
-        void (*squared)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns) noexcept nogil
+                            int64_t rest, float smoothing) noexcept nogil
+        void (*squared)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns,
+                        int64_t rest) noexcept nogil
         void (*squared_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows,
                              int64_t columns) noexcept nogil
-        void (*absolute)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns) noexcept nogil
+        void (*absolute)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns,
+                         int64_t rest) noexcept nogil
         void (*absolute_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows,
                               int64_t columns) noexcept nogil
         float (*weighted_sum)(const float *values, const float *weights, int64_t n, float scale) noexcept nogil
@@ -61,8 +63,9 @@ cdef void softmax_cross_entropy(void *const *buf, const int64_t *dim, const doub
     cdef int64_t group = dim[2]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # p = softmax(z);  losses = -np.log(p[np.arange(rows), labels])
-    fnn_loss(ops()).softmax_labels(losses + r, p + r * columns, z + r * columns, labels + r, n, columns)
+    fnn_loss(ops()).softmax_labels(losses + r, p + r * columns, z + r * columns, labels + r, n, columns, rest)
 
 
 cdef void softmax_cross_entropy_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -76,8 +79,9 @@ cdef void softmax_cross_entropy_grad(void *const *buf, const int64_t *dim, const
     cdef int64_t group = dim[2]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # dz = (p - onehot(labels)) * g[:, None]
-    fnn_loss(ops()).softmax_labels_grad(dz + r * columns, g + r, p + r * columns, labels + r, n, columns)
+    fnn_loss(ops()).softmax_labels_grad(dz + r * columns, g + r, p + r * columns, labels + r, n, columns, rest)
 
 
 cdef void softmax_cross_entropy_dense(void *const *buf, const int64_t *dim, const double *attr,
@@ -92,10 +96,11 @@ cdef void softmax_cross_entropy_dense(void *const *buf, const int64_t *dim, cons
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / columns
     # p = softmax(z);  losses = -(t * np.log(p)).sum(1)
     fnn_loss(ops()).softmax_dense(losses + r, p + r * columns, z + r * columns, t + r * columns, n, columns,
-                                  <float> label_smoothing)
+                                  rest, <float> label_smoothing)
 
 
 cdef void softmax_cross_entropy_dense_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -110,10 +115,11 @@ cdef void softmax_cross_entropy_dense_grad(void *const *buf, const int64_t *dim,
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / columns
     # dz = (p * t.sum(1, keepdims=True) - t) * g[:, None]
     fnn_loss(ops()).softmax_dense_grad(dz + r * columns, g + r, p + r * columns, t + r * columns, n, columns,
-                                       <float> label_smoothing)
+                                       rest, <float> label_smoothing)
 
 
 cdef void cross_entropy(void *const *buf, const int64_t *dim, const double *attr,
@@ -126,8 +132,9 @@ cdef void cross_entropy(void *const *buf, const int64_t *dim, const double *attr
     cdef int64_t group = dim[2]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # q = np.clip(p / p.sum(1, keepdims=True), 1e-7, 1 - 1e-7);  losses = -np.log(q[np.arange(rows), labels])
-    fnn_loss(ops()).labels(losses + r, p + r * columns, labels + r, n, columns)
+    fnn_loss(ops()).labels(losses + r, p + r * columns, labels + r, n, columns, rest)
 
 
 cdef void cross_entropy_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -141,8 +148,9 @@ cdef void cross_entropy_grad(void *const *buf, const int64_t *dim, const double 
     cdef int64_t group = dim[2]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # dp = (1 - onehot(labels) / q) * g[:, None] / p.sum(1, keepdims=True), 0 where q[label] is clipped
-    fnn_loss(ops()).labels_grad(dp + r * columns, g + r, p + r * columns, labels + r, n, columns)
+    fnn_loss(ops()).labels_grad(dp + r * columns, g + r, p + r * columns, labels + r, n, columns, rest)
 
 
 cdef void cross_entropy_dense(void *const *buf, const int64_t *dim, const double *attr,
@@ -156,9 +164,10 @@ cdef void cross_entropy_dense(void *const *buf, const int64_t *dim, const double
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / columns
     # q = np.clip(p / p.sum(1, keepdims=True), 1e-7, 1 - 1e-7);  losses = -(t * np.log(q)).sum(1)
-    fnn_loss(ops()).dense(losses + r, p + r * columns, t + r * columns, n, columns, <float> label_smoothing)
+    fnn_loss(ops()).dense(losses + r, p + r * columns, t + r * columns, n, columns, rest, <float> label_smoothing)
 
 
 cdef void cross_entropy_dense_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -173,9 +182,10 @@ cdef void cross_entropy_dense_grad(void *const *buf, const int64_t *dim, const d
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / columns
     # u = np.where(clipped, 0, t / q);  dp = ((u * q).sum(1) - u) * g[:, None] / p.sum(1, keepdims=True)
-    fnn_loss(ops()).dense_grad(dp + r * columns, g + r, p + r * columns, t + r * columns, n, columns,
+    fnn_loss(ops()).dense_grad(dp + r * columns, g + r, p + r * columns, t + r * columns, n, columns, rest,
                                <float> label_smoothing)
 
 
@@ -191,9 +201,10 @@ cdef void sigmoid_cross_entropy(void *const *buf, const int64_t *dim, const doub
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / 2
     # p = sigmoid(z);  losses = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(1)
-    fnn_loss(ops()).sigmoid(losses + r, p + r * columns, z + r * columns, t + r * columns, n, columns,
+    fnn_loss(ops()).sigmoid(losses + r, p + r * columns, z + r * columns, t + r * columns, n, columns, rest,
                             <float> label_smoothing)
 
 
@@ -209,9 +220,10 @@ cdef void sigmoid_cross_entropy_grad(void *const *buf, const int64_t *dim, const
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / 2
     # dz = (p - t) * g[:, None] / columns
-    fnn_loss(ops()).sigmoid_grad(dz + r * columns, g + r, p + r * columns, t + r * columns, n, columns,
+    fnn_loss(ops()).sigmoid_grad(dz + r * columns, g + r, p + r * columns, t + r * columns, n, columns, rest,
                                  <float> label_smoothing)
 
 
@@ -226,9 +238,10 @@ cdef void binary_cross_entropy(void *const *buf, const int64_t *dim, const doubl
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / 2
     # q = np.clip(p, 1e-7, 1 - 1e-7);  losses = -(t * np.log(q) + (1 - t) * np.log(1 - q)).mean(1)
-    fnn_loss(ops()).binary(losses + r, p + r * columns, t + r * columns, n, columns, <float> label_smoothing)
+    fnn_loss(ops()).binary(losses + r, p + r * columns, t + r * columns, n, columns, rest, <float> label_smoothing)
 
 
 cdef void binary_cross_entropy_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -243,9 +256,10 @@ cdef void binary_cross_entropy_grad(void *const *buf, const int64_t *dim, const 
     cdef double label_smoothing = attr[0]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # t = t * (1 - label_smoothing) + label_smoothing / 2
     # dp = (p - t) / (p * (1 - p)) * g[:, None] / columns, 0 where p is clipped
-    fnn_loss(ops()).binary_grad(dp + r * columns, g + r, p + r * columns, t + r * columns, n, columns,
+    fnn_loss(ops()).binary_grad(dp + r * columns, g + r, p + r * columns, t + r * columns, n, columns, rest,
                                 <float> label_smoothing)
 
 
@@ -259,8 +273,9 @@ cdef void squared_error(void *const *buf, const int64_t *dim, const double *attr
     cdef int64_t group = dim[2]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # losses = np.square(y - t).mean(1)
-    fnn_loss(ops()).squared(losses + r, y + r * columns, t + r * columns, n, columns)
+    fnn_loss(ops()).squared(losses + r, y + r * columns, t + r * columns, n, columns, rest)
 
 
 cdef void squared_error_grad(void *const *buf, const int64_t *dim, const double *attr,
@@ -288,8 +303,9 @@ cdef void absolute_error(void *const *buf, const int64_t *dim, const double *att
     cdef int64_t group = dim[2]
     cdef int64_t r = first * group
     cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
     # losses = np.abs(y - t).mean(1)
-    fnn_loss(ops()).absolute(losses + r, y + r * columns, t + r * columns, n, columns)
+    fnn_loss(ops()).absolute(losses + r, y + r * columns, t + r * columns, n, columns, rest)
 
 
 cdef void absolute_error_grad(void *const *buf, const int64_t *dim, const double *attr,
