@@ -15,7 +15,7 @@ enum fnn_activation {
 
 enum fnn_unary {
     FNN_NEGATIVE, FNN_EXP, FNN_LOG, FNN_SQRT, FNN_SQUARE, FNN_ABSOLUTE, FNN_SIGN, FNN_RECIPROCAL, FNN_LOG1P,
-    FNN_EXPM1
+    FNN_EXPM1, FNN_ERF
 };
 
 enum fnn_binary {

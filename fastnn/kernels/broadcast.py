@@ -1,4 +1,4 @@
-"""Broadcasting: shapes to the fewest loops, and gradients back to the shape that was broadcast."""
+"""What kernels on elements share: shapes rules, broadcasting in the fewest loops, and gradients back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from .spec import Array, Call, Kernel, blocks, like
 
 Shape = tuple[int, ...]
 
@@ -80,8 +82,65 @@ def unbroadcast(grad: Any, shape: Shape) -> Any:
     return grad if tuple(grad.shape) == tuple(shape) else grad.reshape(shape)
 
 
-def gradients(call: Any, **rules: Any) -> dict[str, Any]:
+def gradients(call: Call, **rules: Any) -> dict[str, Any]:
     """Gradients of broadcast inputs: each rule is called if its slot is there and wanted."""
     need = call.extra.get("need")
     return {name: unbroadcast(rule(), tuple(call[name].shape)) for name, rule in rules.items()
             if call[name] is not None and (need is None or name in need)}
+
+
+def float_dtype(name: str, *arrays: Array | None) -> np.dtype:
+    """The one float dtype that all of these have."""
+    dtypes = [a.dtype for a in arrays if a is not None]
+    if any(d != dtypes[0] or d.kind != "f" for d in dtypes):
+        raise ValueError(f"{name} needs arrays of one float dtype, not {' and '.join(map(str, dtypes))}.")
+    return dtypes[0]
+
+
+class Flat(Kernel):
+    """Kernels of equal shapes, element by element."""
+
+    dims = ("N",)
+    flat = True
+    operations = 1  # per element
+
+    def infer(self, *arrays, **attrs):
+        dtype = float_dtype(self.name, *arrays)
+        shapes = {a.shape for a in arrays}
+        if len(shapes) > 1:
+            met = " and ".join(str(list(a.shape)) for a in arrays)
+            raise ValueError(f"{self.name} needs arrays of one shape, not {met}.")
+        return (like(arrays[0], dtype=dtype),)
+
+    def sizes(self, call: Call):
+        return (call.outputs[0].size,)
+
+    def tiles(self, call: Call):
+        return blocks(call.outputs[0].size)
+
+    def flops(self, call: Call):
+        return self.operations * call.outputs[0].size
+
+
+class Broadcast(Kernel):
+    """Kernels of arrays that are broadcast together; a tile is a block of the output.
+
+    ``dim`` has as many values as the shapes need: D, the number of nested loops, then D sizes, then D
+    strides (in elements, 0 where it is repeated) for each input: see `loops`.
+    """
+
+    inputs = ("a", "b")
+    dims = ("D", "...")
+
+    def infer(self, *arrays, **attrs):
+        dtype = float_dtype(self.name, *arrays)
+        return (Array(broadcast_shape(self.name, *(a.shape for a in arrays if a is not None)), dtype),)
+
+    def sizes(self, call: Call):
+        return loops(call["y"].shape, *(None if a is None else a.shape for a in call.inputs))
+
+    def tiles(self, call: Call):
+        return blocks(call["y"].size)
+
+    def flops(self, call: Call):
+        return call["y"].size

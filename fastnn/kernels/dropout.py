@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .elementwise import _dtype
+from .broadcast import float_dtype
 from .spec import Array, Call, Kernel, blocks, like, register
 
 DROPOUT_GROUP = 64  #: elements served by a group of 8 blocks: 16 bits each
@@ -92,7 +92,7 @@ class dropout(Kernel):  # noqa: N801
     attrs = {"rate": ..., "key0": ..., "key1": ...}
 
     def infer(self, x, step, *, rate, key0, key1):
-        _dtype(self.name, x)
+        float_dtype(self.name, x)
         _check_step(self.name, step)
         _check_keys(self.name, key0, key1)
         if not 0 <= rate < 1:

@@ -6,16 +6,10 @@ import math
 
 import numpy as np
 
-from .broadcast import broadcast_shape, gradients, loops
-from .spec import Array, Call, Kernel, blocks, like, register
+from .broadcast import Broadcast, Flat, gradients
+from .spec import Array, Kernel, blocks, like, register
 
-
-def _dtype(name: str, *arrays: Array | None) -> np.dtype:
-    """The one float dtype that all of these have."""
-    dtypes = [a.dtype for a in arrays if a is not None]
-    if any(d != dtypes[0] or d.kind != "f" for d in dtypes):
-        raise ValueError(f"{name} needs arrays of one float dtype, not {' and '.join(map(str, dtypes))}.")
-    return dtypes[0]
+_erf = np.frompyfunc(math.erf, 1, 1)
 
 
 def _silent(function):
@@ -26,60 +20,11 @@ def _silent(function):
     return quiet
 
 
-class _Flat(Kernel):
-    """Kernels of equal shapes, element by element."""
-
-    dims = ("N",)
-    flat = True
-    operations = 1  # per element
-
-    def infer(self, *arrays, **attrs):
-        dtype = _dtype(self.name, *arrays)
-        shapes = {a.shape for a in arrays}
-        if len(shapes) > 1:
-            met = " and ".join(str(list(a.shape)) for a in arrays)
-            raise ValueError(f"{self.name} needs arrays of one shape, not {met}.")
-        return (like(arrays[0], dtype=dtype),)
-
-    def sizes(self, call: Call):
-        return (call.outputs[0].size,)
-
-    def tiles(self, call: Call):
-        return blocks(call.outputs[0].size)
-
-    def flops(self, call: Call):
-        return self.operations * call.outputs[0].size
-
-
-class _Broadcast(Kernel):
-    """Kernels of arrays that are broadcast together; a tile is a block of the output.
-
-    ``dim`` has as many values as the shapes need: D, the number of nested loops, then D sizes, then D
-    strides (in elements, 0 where it is repeated) for each input: see `broadcast.loops`.
-    """
-
-    inputs = ("a", "b")
-    dims = ("D", "...")
-
-    def infer(self, *arrays, **attrs):
-        dtype = _dtype(self.name, *arrays)
-        return (Array(broadcast_shape(self.name, *(a.shape for a in arrays if a is not None)), dtype),)
-
-    def sizes(self, call: Call):
-        return loops(call["y"].shape, *(None if a is None else a.shape for a in call.inputs))
-
-    def tiles(self, call: Call):
-        return blocks(call["y"].size)
-
-    def flops(self, call: Call):
-        return call["y"].size
-
-
 # ---------------------------------------------------------------------- two arrays
 
 
 @register
-class add(_Broadcast):  # noqa: N801
+class add(Broadcast):  # noqa: N801
     """y = a + b, broadcast."""
 
     name = "add"
@@ -92,7 +37,7 @@ class add(_Broadcast):  # noqa: N801
 
 
 @register
-class subtract(_Broadcast):  # noqa: N801
+class subtract(Broadcast):  # noqa: N801
     """y = a - b, broadcast."""
 
     name = "subtract"
@@ -105,7 +50,7 @@ class subtract(_Broadcast):  # noqa: N801
 
 
 @register
-class multiply(_Broadcast):  # noqa: N801
+class multiply(Broadcast):  # noqa: N801
     """y = a b, broadcast."""
 
     name = "multiply"
@@ -118,7 +63,7 @@ class multiply(_Broadcast):  # noqa: N801
 
 
 @register
-class divide(_Broadcast):  # noqa: N801
+class divide(Broadcast):  # noqa: N801
     """y = a / b, broadcast; a / 0 is an infinity or NaN."""
 
     name = "divide"
@@ -133,7 +78,7 @@ class divide(_Broadcast):  # noqa: N801
 
 
 @register
-class maximum(_Broadcast):  # noqa: N801
+class maximum(Broadcast):  # noqa: N801
     """y = max(a, b), broadcast; NaN if one is NaN. Where they are equal the gradient goes to a."""
 
     name = "maximum"
@@ -147,7 +92,7 @@ class maximum(_Broadcast):  # noqa: N801
 
 
 @register
-class minimum(_Broadcast):  # noqa: N801
+class minimum(Broadcast):  # noqa: N801
     """y = min(a, b), broadcast; NaN if one is NaN. Where they are equal the gradient goes to a."""
 
     name = "minimum"
@@ -161,7 +106,7 @@ class minimum(_Broadcast):  # noqa: N801
 
 
 @register
-class power(_Broadcast):  # noqa: N801
+class power(Broadcast):  # noqa: N801
     """y = a^b, broadcast, as C's pow has it: NaN for a < 0 and b not whole; a^0 = 1.
 
     dy/da = b a^(b - 1); dy/db = y log(a), taken as 0 where a <= 0.
@@ -191,7 +136,7 @@ class power(_Broadcast):  # noqa: N801
 
 
 @register
-class greater(_Broadcast):  # noqa: N801
+class greater(Broadcast):  # noqa: N801
     """y = 1 where a > b, else 0, in the dtype of a and b; broadcast. Its gradient is nil.
 
     Examples
@@ -211,7 +156,7 @@ class greater(_Broadcast):  # noqa: N801
 
 
 @register
-class where(_Broadcast):  # noqa: N801
+class where(Broadcast):  # noqa: N801
     """y = a where c is not 0, else b, broadcast; an absent a or b is 0. c has no gradient.
 
     Examples
@@ -240,7 +185,7 @@ class where(_Broadcast):  # noqa: N801
 
 
 @register
-class negative(_Flat):  # noqa: N801
+class negative(Flat):  # noqa: N801
     """y = -x."""
 
     name = "negative"
@@ -253,7 +198,7 @@ class negative(_Flat):  # noqa: N801
 
 
 @register
-class exp(_Flat):  # noqa: N801
+class exp(Flat):  # noqa: N801
     """y = e^x."""
 
     name = "exp"
@@ -267,7 +212,7 @@ class exp(_Flat):  # noqa: N801
 
 
 @register
-class log(_Flat):  # noqa: N801
+class log(Flat):  # noqa: N801
     """y = ln x; -inf at 0, NaN below."""
 
     name = "log"
@@ -281,7 +226,7 @@ class log(_Flat):  # noqa: N801
 
 
 @register
-class sqrt(_Flat):  # noqa: N801
+class sqrt(Flat):  # noqa: N801
     """y = sqrt(x); NaN below 0."""
 
     name = "sqrt"
@@ -295,7 +240,7 @@ class sqrt(_Flat):  # noqa: N801
 
 
 @register
-class square(_Flat):  # noqa: N801
+class square(Flat):  # noqa: N801
     """y = x^2."""
 
     name = "square"
@@ -308,7 +253,7 @@ class square(_Flat):  # noqa: N801
 
 
 @register
-class absolute(_Flat):  # noqa: N801
+class absolute(Flat):  # noqa: N801
     """y = |x|. Its gradient at 0 is 0."""
 
     name = "absolute"
@@ -321,7 +266,7 @@ class absolute(_Flat):  # noqa: N801
 
 
 @register
-class sign(_Flat):  # noqa: N801
+class sign(Flat):  # noqa: N801
     """y = -1, 0 or 1 as x is below, at or above 0. Its gradient is nil."""
 
     name = "sign"
@@ -334,7 +279,7 @@ class sign(_Flat):  # noqa: N801
 
 
 @register
-class reciprocal(_Flat):  # noqa: N801
+class reciprocal(Flat):  # noqa: N801
     """y = 1 / x."""
 
     name = "reciprocal"
@@ -348,7 +293,7 @@ class reciprocal(_Flat):  # noqa: N801
 
 
 @register
-class log1p(_Flat):  # noqa: N801
+class log1p(Flat):  # noqa: N801
     """y = ln(1 + x), exact for small x."""
 
     name = "log1p"
@@ -363,7 +308,7 @@ class log1p(_Flat):  # noqa: N801
 
 
 @register
-class expm1(_Flat):  # noqa: N801
+class expm1(Flat):  # noqa: N801
     """y = e^x - 1, exact for small x."""
 
     name = "expm1"
@@ -378,7 +323,28 @@ class expm1(_Flat):  # noqa: N801
 
 
 @register
-class affine(_Flat):  # noqa: N801
+class erf(Flat):  # noqa: N801
+    """y = erf(x), 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> erf(np.array([0.0, 1.0])).round(4)
+    array([0.    , 0.8427])
+    """
+
+    name = "erf"
+    operations = 3
+
+    def numpy(self, x):
+        return np.asarray(_erf(x)).astype(x.dtype)
+
+    def gradient(self, call, *, y):
+        return {"x": multiply(affine(y, scale=2 / math.sqrt(math.pi)), exp(negative(square(call["x"]))))}
+
+
+@register
+class affine(Flat):  # noqa: N801
     """y = scale x + offset, two numbers.
 
     Examples
@@ -400,7 +366,7 @@ class affine(_Flat):  # noqa: N801
 
 
 @register
-class clip(_Flat):  # noqa: N801
+class clip(Flat):  # noqa: N801
     """y = x, but low where it is below and high where it is above; NaN stays."""
 
     name = "clip"
@@ -420,7 +386,7 @@ class clip(_Flat):  # noqa: N801
 
 
 @register
-class clip_grad(_Flat):  # noqa: N801
+class clip_grad(Flat):  # noqa: N801
     """dx = dy where low <= x <= high, else 0: the gradient of `clip`."""
 
     name = "clip_grad"

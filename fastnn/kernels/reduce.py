@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from .broadcast import broadcast_shape, collapse, loops, strides_of, unbroadcast
-from .elementwise import _dtype, affine, divide, greater, multiply
+from .broadcast import broadcast_shape, collapse, float_dtype, loops, strides_of, unbroadcast
+from .elementwise import affine, divide, greater, multiply
 from .spec import Array, Call, Kernel, blocks, like, register
 
 COLUMNS = 64  #: columns in one tile of a sum over rows
@@ -67,7 +67,7 @@ class _Reduce(Kernel):
         return x if keepdims else x.reshape(shape)
 
     def infer(self, x, *, axes, keepdims):
-        _dtype(self.name, x)
+        float_dtype(self.name, x)
         found = norm_axes(self.name, axes, x.shape)
         if not self.empty and any(x.shape[a] == 0 for a in found):
             raise ValueError(f"{self.name} of nothing: the shape {list(x.shape)} has no elements along {found}.")
@@ -218,7 +218,7 @@ class broadcast_to(_Move):  # noqa: N801
 
 
 @register
-class transpose(Kernel):
+class transpose(Kernel):  # noqa: N801
     """y = x with its axes in the order `perm` (None: reversed).
 
     ``dim`` is the itemsize, then D, D sizes of y and the D strides of x along them. A tile is a row of y
@@ -248,7 +248,7 @@ class transpose(Kernel):
         return (like(x, [x.shape[a] for a in self.axes(x, perm)]),)
 
     def numpy(self, x, *, perm):
-        return np.ascontiguousarray(np.transpose(x, perm))
+        return np.array(np.transpose(x, perm), order="C")
 
     def sizes(self, call):
         x = call["x"]

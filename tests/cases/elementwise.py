@@ -72,7 +72,7 @@ for n in SIZES:
     CASES.append(Case(e.sqrt, positive((n,)), {}, f"{n}", exact=True, grad=("x",), small=small))
     for kernel in (e.log, e.log1p):
         CASES.append(Case(kernel, positive((n,)), {}, f"{n}", terms=1, grad=("x",), small=small))
-    for kernel in (e.exp, e.expm1):
+    for kernel in (e.exp, e.expm1, e.erf):
         CASES.append(Case(kernel, normal((n,)), {}, f"{n}", terms=1, grad=("x",), small=small))
     CASES.append(Case(e.affine, normal((n,)), {"scale": -1.5, "offset": 0.3}, f"{n}", terms=2, grad=("x",), small=small))
     CASES.append(Case(e.clip, apart((n,)), {"low": -0.105, "high": 0.155}, f"{n}", exact=True, grad=("x",), small=small))

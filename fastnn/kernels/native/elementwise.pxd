@@ -32,5 +32,5 @@ cdef extern from "elementwise.h" nogil:
     const fnn_elementwise_ops *fnn_elementwise(const fnn_ops *) noexcept
     enum:
         FNN_NEGATIVE, FNN_EXP, FNN_LOG, FNN_SQRT, FNN_SQUARE, FNN_ABSOLUTE, FNN_SIGN, FNN_RECIPROCAL, FNN_LOG1P
-        FNN_EXPM1
+        FNN_EXPM1, FNN_ERF
         FNN_ADD, FNN_SUBTRACT, FNN_MULTIPLY, FNN_DIVIDE, FNN_MAXIMUM, FNN_MINIMUM, FNN_POWER, FNN_GREATER

@@ -6,6 +6,9 @@ from libc.string cimport memcpy
 from .core cimport ops
 from .elementwise cimport *
 
+cdef enum:
+    PATTERN = 512  # elements that one short row is repeated to
+
 
 # ---- two or three arrays, broadcast. dim = D, D sizes, D strides for each input: broadcast.loops.
 # Elements are counted along the output, which is contiguous; a row is what the innermost loop walks.
@@ -29,10 +32,32 @@ cdef inline int64_t place(const int64_t *dim, int input, int64_t row) noexcept n
     return at + row * stride[0] if d == 0 else at
 
 
+cdef inline void turn(float *pattern, const float *row, int64_t n, int64_t start, int64_t length) noexcept nogil:
+    """pattern[k] = row[(start + k) % n] for k < length."""
+    cdef int64_t k = n
+    memcpy(pattern, row + start, (n - start) * sizeof(float))
+    memcpy(pattern + n - start, row, start * sizeof(float))
+    while k < length:
+        memcpy(pattern + k, pattern, min(k, length - k) * sizeof(float))
+        k *= 2
+
+
 cdef inline void broadcast(int op, float *y, const float *a, const float *b, const int64_t *dim,
                            int64_t first, int64_t last) noexcept nogil:
     cdef int64_t D = dim[0], n = dim[D], sa = dim[2 * D], sb = dim[3 * D]
     cdef int64_t i = first * BLOCK, stop = min(last * BLOCK, total(dim)), row, j, m
+    cdef float pattern[PATTERN]
+    cdef const float *repeated = &pattern[0]
+    if D == 2 and sa == 1 and sb == 1 and n <= PATTERN // 4 and stop - i > 2 * n:
+        # short rows and one row, as in x + bias: the one row is repeated to a length worth a loop
+        j = PATTERN // n * n
+        turn(pattern, a if dim[3] == 0 else b, n, i % n, j)
+        while i < stop:
+            m = min(j, stop - i)
+            fnn_elementwise(ops()).binary(op, y + i, repeated if dim[3] == 0 else a + i, 1,
+                                          b + i if dim[3] == 0 else repeated, 1, m)
+            i += m
+        return
     while i < stop:
         row = i // n
         j = i - row * n
@@ -236,6 +261,16 @@ cdef void expm1(void *const *buf, const int64_t *dim, const double *attr,
     fnn_elementwise(ops()).unary(FNN_EXPM1, y + start, x + start, stop - start)
 
 
+cdef void erf(void *const *buf, const int64_t *dim, const double *attr,
+              int64_t first, int64_t last) noexcept nogil:
+    cdef float *y = <float *> buf[0]
+    cdef const float *x = <const float *> buf[1]
+    cdef int64_t N = dim[0]
+    cdef int64_t start = first * BLOCK, stop = min(last * BLOCK, N)
+    # y = scipy.special.erf(x)
+    fnn_elementwise(ops()).unary(FNN_ERF, y + start, x + start, stop - start)
+
+
 cdef void affine(void *const *buf, const int64_t *dim, const double *attr,
                  int64_t first, int64_t last) noexcept nogil:
     cdef float *y = <float *> buf[0]
@@ -329,6 +364,7 @@ KERNELS = {
     "reciprocal": <uintptr_t> &reciprocal,
     "log1p": <uintptr_t> &log1p,
     "expm1": <uintptr_t> &expm1,
+    "erf": <uintptr_t> &erf,
     "affine": <uintptr_t> &affine,
     "clip": <uintptr_t> &clip,
     "clip_grad": <uintptr_t> &clip_grad,
