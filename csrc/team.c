@@ -52,8 +52,8 @@
 
 #define WAIT_SPIN_NS 50000   /* the caller, for the last claimed chunk */
 #define STALL_NS 100000      /* longer than that (and than three times its own part) is a stall */
-#define SOLO_NS 1000000
-#define SOLO_MAX_NS 16000000
+#define SOLO_NS 4000000
+#define SOLO_MAX_NS 64000000
 #define MOVE_NS 4000000
 
 #define FRONT ((uint64_t)1)
