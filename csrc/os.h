@@ -16,7 +16,7 @@
 
 typedef _Atomic uint32_t fnn_word;
 
-#if defined(__linux__)
+#if defined(__linux__) && !defined(FNN_NO_FUTEX) /* the other branch can be tested here too */
 
 #include <linux/futex.h>
 #include <sched.h>

@@ -5,12 +5,13 @@
 
 #include <string.h>
 
-/* Work that is worth a claim, work that is worth a meeting of threads, work that is worth waking a
- * sleeper (which costs the caller a system call).  Nanoseconds of one thread; measured on a Zen 4 in
- * a virtual machine, see tests/c/measure_team.py for how. */
-#define CHUNK_NS 1000
-#define LEVEL_NS 3000
-#define WAKE_NS 15000
+/* Work that is worth a claim, work that is worth a meeting of threads, work that is worth waking
+ * sleepers.  Nanoseconds of one thread.  Measured on two Zen 4 cores in a virtual machine: a meeting
+ * costs 180 ns and each claim some 20 more; a wake costs the caller 8 us and brings help after 20 to
+ * 30 us, and the two are even at about 40 us of work. */
+#define CHUNK_NS 500
+#define LEVEL_NS 2000
+#define WAKE_NS 40000
 #define CHUNKS_PER_THREAD 8 /* so that the last ones to finish wait for an eighth of a part */
 #define CLOCK_NS 20000      /* look at the clock about that often */
 
@@ -37,6 +38,7 @@ static void plan(fnn_program *p, int threads)
         return;
     p->planned = threads;
     p->step_ns = 0;
+    p->shared = 0;
     for (fnn_level *level = p->levels; level < p->levels + p->level_count; level++) {
         fnn_line *lines = p->lines + level->first;
         double cost = 0;
@@ -53,18 +55,29 @@ static void plan(fnn_program *p, int threads)
         }
         if (threads < 2 || cost < LEVEL_NS || level->chunks < 2 || level->chunks > FNN_MAX_CHUNKS)
             level->chunks = 0;
+        p->shared |= level->chunks > 0;
     }
     /* A sleeper is woken for what it can expect to do before a stretch of work for the caller alone
-     * sends it to sleep again; the step may repeat, so this is counted around its end too. */
+     * sends it to sleep again.  Seen from the end backwards: first the last step of a run, then a step
+     * that others follow (two rounds, for the work ahead goes on into the next step; if nothing
+     * interrupts it, it has no end). */
     double ahead = 0;
-    for (int round = 0; round < 2; round++)
+    int interrupted = 0;
+    for (int round = 0; round < 3; round++)
         for (int64_t l = p->level_count - 1; l >= 0; l--) {
             fnn_level *level = &p->levels[l];
             double cost = 0;
             for (int64_t i = 0; i < level->count; i++)
                 cost += p->lines[level->first + i].cost_ns;
-            ahead = level->chunks ? ahead + cost : cost > WAKE_NS ? 0 : ahead;
-            level->wake = ahead > WAKE_NS;
+            if (level->chunks)
+                ahead += cost;
+            else if (cost > FNN_SPIN_NS) {
+                ahead = 0;
+                interrupted = 1;
+            }
+            level->wake = ahead > WAKE_NS || !interrupted;
+            if (round == 0)
+                level->wake_last = ahead > WAKE_NS;
         }
 }
 
@@ -104,8 +117,11 @@ static int enter(fnn_program *p, int *threads, os_float_mode *mode)
         atomic_store(&p->running, 0);
         return FNN_NO_MEMORY;
     }
-    *threads = fnn_team_take(*threads, p->scratch);
+    if (*threads < 1)
+        *threads = 1;
     plan(p, *threads);
+    /* Chunks that were cut for more threads than come serve as well. */
+    *threads = p->shared ? fnn_team_take(*threads, p->scratch) : 1;
     *mode = os_float_default();
     return 0;
 }
@@ -126,7 +142,7 @@ int64_t fnn_run(fnn_program *p, int64_t steps, char *const *rows, int64_t offset
         return status;
     int64_t now = os_now_ns(), every = clamp(CLOCK_NS / (p->step_ns + 1), 1, 16), next = every, s = 0;
     int64_t end = budget < 1e9 ? now + (int64_t)(budget * 1e9) : INT64_MAX;
-    int alone = threads < 2 || fnn_team_crowded(now);
+    int alone = threads < 2 || fnn_team_crowded(now), warm = threads > 1 && fnn_team_warm(now);
     for (;;) {
         feed(p, rows, offset + s);
         if (alone)
@@ -136,7 +152,7 @@ int64_t fnn_run(fnn_program *p, int64_t steps, char *const *rows, int64_t offset
             for (const fnn_level *level = p->levels, *last = level + p->level_count; level < last; level++) {
                 const fnn_line *lines = p->lines + level->first;
                 if (level->chunks)
-                    fnn_team_run(lines, level->chunks, level->wake);
+                    fnn_team_run(lines, level->chunks, s + 1 < steps || warm ? level->wake : level->wake_last);
                 else
                     for (int64_t i = 0; i < level->count; i++)
                         whole(&lines[i]);

@@ -9,7 +9,7 @@
 typedef struct fnn_level {
     int64_t first, count;
     int64_t chunks; /* 0: the caller runs it alone */
-    int wake;
+    int wake, wake_last; /* worth waking sleepers: in a step, in the last step of a run */
 } fnn_level;
 
 /* Bytes copied per step from (feed) or to (fetch) an array that holds one row per step. */
@@ -27,6 +27,7 @@ typedef struct fnn_program {
     size_t scratch;
     int64_t *min_ns, *total_ns; /* of each call, from fnn_profile */
     int planned;                /* for how many threads the chunks are cut */
+    int shared;                 /* some level is for more than one thread */
     double step_ns;             /* estimate for one thread */
     _Atomic unsigned running;   /* 1 + the fork count of the run in progress, or 0 */
 } fnn_program;

@@ -31,7 +31,7 @@
  * ticket it fails at most once (once spent, a ticket stays spent): the counts pass `total` by less
  * than FNN_MAX_THREADS, and 1 000 000 + 256 < 2^21.
  *
- * Sleep.  A worker that finds nothing spins for SPIN_NS and then sleeps on a word of its own, after
+ * Sleep.  A worker that finds nothing spins for FNN_SPIN_NS and then sleeps on a word of its own, after
  * announcing it there and looking at the ticket once more.  The caller publishes and then looks at
  * the announcements.  Both are sequentially consistent, so one of them sees the other.
  *
@@ -50,11 +50,10 @@
 #include <signal.h>
 #include <string.h>
 
-#define SPIN_NS 40000        /* a worker without work */
 #define WAIT_SPIN_NS 50000   /* the caller, for the last claimed chunk */
 #define STALL_NS 100000      /* longer than that (and than three times its own part) is a stall */
-#define SOLO_NS 1000000
-#define SOLO_MAX_NS 16000000
+#define SOLO_NS 4000000
+#define SOLO_MAX_NS 64000000
 #define MOVE_NS 4000000
 
 #define FRONT ((uint64_t)1)
@@ -81,7 +80,7 @@ static struct {
     /* All below belongs to the owner. */
     int threads; /* that exist, the caller included */
     _Atomic int64_t solo_until;
-    int64_t solo_ns, stall_end;
+    int64_t solo_ns, stall_end, left;
     fnn_team_counts counts;
 } team = {.threads = 1, .solo_ns = SOLO_NS};
 
@@ -168,6 +167,19 @@ static void step_aside(int64_t *moved)
     }
 }
 
+/* Wake up to two sleepers: each of them wakes two more, so that a large team is up in a few steps and
+ * the caller pays for two at most.  Gives how many it woke. */
+static int wake_two(void)
+{
+    int limit = atomic_load_explicit(&team.limit, memory_order_relaxed), woken = 0;
+    for (int i = 1; i < limit && woken < 2; i++)
+        if (atomic_load(&workers[i].asleep) && atomic_exchange(&workers[i].asleep, 0)) {
+            os_wake(&workers[i].asleep);
+            woken++;
+        }
+    return woken;
+}
+
 static void wait_for_work(int me, worker *w)
 {
     for (int64_t start = 0;;) {
@@ -179,15 +191,18 @@ static void wait_for_work(int me, worker *w)
         int64_t now = os_now_ns();
         if (!start)
             start = now;
-        else if (now - start > SPIN_NS)
+        else if (now - start > FNN_SPIN_NS)
             break;
     }
     atomic_store(&w->asleep, 1);
     if (may_claim(me))
         atomic_store(&w->asleep, 0);
-    else
+    else {
         while (atomic_load(&w->asleep))
             os_wait(&w->asleep, 1);
+        if (may_claim(me))
+            wake_two();
+    }
 }
 
 static void *worker_main(void *argument)
@@ -265,8 +280,11 @@ int fnn_team_take(int threads, size_t bytes)
     return usable;
 }
 
+int fnn_team_warm(int64_t now) { return now - team.left < FNN_SPIN_NS / 2; }
+
 void fnn_team_leave(void)
 {
+    team.left = os_now_ns();
     atomic_store_explicit(&team.owner_cpu, -1, memory_order_relaxed);
     atomic_store(&team.taken, 0);
 }
@@ -314,18 +332,13 @@ static void wait_for_workers(uint32_t chunks, int64_t level_start)
 
 void fnn_team_run(const fnn_line *lines, int64_t total, int wake)
 {
-    int limit = atomic_load_explicit(&team.limit, memory_order_relaxed);
     team.counts.levels++;
     team.lines = lines;
     atomic_store_explicit(&team.done, 0, memory_order_relaxed);
     int64_t start = os_now_ns();
     atomic_store(&team.ticket, (uint64_t)total * TOTAL);
-    for (int i = 1; wake && i < limit && i < total; i++)
-        if (atomic_load(&workers[i].asleep)) {
-            atomic_store(&workers[i].asleep, 0);
-            os_wake(&workers[i].asleep);
-            team.counts.wakes++;
-        }
+    if (wake)
+        team.counts.wakes += wake_two();
     uint32_t mine = 0;
     for (int64_t i; (i = claim(0)) >= 0; mine++)
         execute(lines, i);

@@ -5,7 +5,8 @@
 #include "fastnn.h"
 
 #define FNN_MAX_THREADS 256
-#define FNN_MAX_CHUNKS 1000000 /* of one level; the ticket has 21 bits for each count */
+#define FNN_SPIN_NS 40000      /* how long a worker without work spins before it sleeps */
+#define FNN_MAX_CHUNKS 1000000 /* of one level: the ticket has 21 bits for each count */
 
 /* One kernel call of a program, and how it is cut for the team: `chunks` pieces of `chunk` tiles
  * (the last one may be shorter). */
@@ -26,6 +27,10 @@ int fnn_need_scratch(size_t bytes);
  * then.  Every worker has `scratch` bytes; the caller sees to its own. */
 int fnn_team_take(int threads, size_t scratch);
 void fnn_team_leave(void);
+
+/* Nonzero if a run of the team ended a moment ago: then it is likely that another one will follow as
+ * soon, and workers that are awake will stay so. */
+int fnn_team_warm(int64_t now);
 
 /* Note on which CPU the caller is; now and then in a long run. */
 void fnn_team_here(void);

@@ -81,7 +81,7 @@ def physical_cores() -> int:
 
 def _quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
     """Whole CPUs that the container's quota leaves us (cgroup v2, every group above ours counts too)."""
-    found = re.search(r"^0::(/.*)$", _text(own), re.M)
+    found = re.search(r"^0::(/.*)$", _text(own), re.MULTILINE)
     least = _MAX_THREADS
     group = root / found[1].lstrip("/") if found else root
     for folder in (group, *group.parents):
@@ -147,7 +147,7 @@ def _features() -> list[str]:
         found = f"{_sysctl('machdep.cpu.features')} {_sysctl('machdep.cpu.leaf7_features')}".lower().replace(".", "_")
         flags = set(found.split()) | ({"asimd"} if platform.machine() == "arm64" else set())
     else:
-        match = re.search(r"^(?:flags|Features)\s*:(.*)$", _text(Path("/proc/cpuinfo")), re.M)
+        match = re.search(r"^(?:flags|Features)\s*:(.*)$", _text(Path("/proc/cpuinfo")), re.MULTILINE)
         flags = set(match[1].split()) if match else set()
     return [f for f in _FEATURES if f in flags]
 
@@ -155,7 +155,7 @@ def _features() -> list[str]:
 def _model() -> str:
     if sys.platform == "darwin":
         return _sysctl("machdep.cpu.brand_string") or platform.machine()
-    match = re.search(r"^model name\s*:\s*(.+)$", _text(Path("/proc/cpuinfo")), re.M)
+    match = re.search(r"^model name\s*:\s*(.+)$", _text(Path("/proc/cpuinfo")), re.MULTILINE)
     return match[1].strip() if match else platform.processor() or platform.machine()
 
 
@@ -169,9 +169,10 @@ def _text(path: Path) -> str:
 
 def _sysctl(name: str) -> str:
     try:
-        return subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5).stdout.strip()
+        done = subprocess.run(["sysctl", "-n", name], check=False, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.SubprocessError):
         return ""
+    return done.stdout.strip()
 
 
 def _core():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 core = pytest.importorskip("fastnn.kernels.native.core")
-from fastnn.kernels.native.machine import KERNELS  # noqa: E402
+from fastnn.kernels.native.machine import KERNELS
 
 THREADS = [1, 2, 3, 4, 8]
 FOREVER = 1e12
@@ -71,11 +71,10 @@ def test_each_tile_runs_once(threads):
 
 def test_a_number_of_threads_may_follow_another():
     program, x = chain()
-    want = meaning(x, 20, 200)
+    want = meaning(x, 20, 240)
     for threads in (2, 8, 1, 3, 2, 4, 1, 2, 300, 0, -1, 2) * 20:
-        if program.run(1, [], [], threads, FOREVER) == 1 and threads == 2:
-            pass
-    np.testing.assert_array_equal(x, meaning(want, 20, 40))
+        assert program.run(1, [], [], threads, FOREVER) == 1
+    np.testing.assert_array_equal(x, want)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -135,7 +134,8 @@ def test_budget_ends_a_run_between_steps(threads):
     start = x.copy()
     done = program.run(10**9, [], [], threads, 0.02)
     assert 1 <= done < 10**9
-    np.testing.assert_array_equal(x, meaning(start, 2000, done)) if done < 500 else None
+    if done < 500:  # on a machine of ordinary speed
+        np.testing.assert_array_equal(x, meaning(start, 2000, done))
     done = [program.run(1000, [], [], threads, budget) for budget in (0.0, -1.0)]
     assert all(1 <= d < 1000 for d in done)
     assert program.run(0, [], [], threads, FOREVER) == 0
@@ -171,11 +171,11 @@ def test_empty_program():
 
 
 @pytest.mark.parametrize("change, what", [
-    (dict(level=-1), "level -1"), (dict(tiles=-1), "-1 tiles"), (dict(grain=0), "grain 0"), (dict(kernel=0), "kernel 0"),
-    (dict(then=(1, [], [], [])), "well formed")])
+    ({"level": -1}, "level -1"), ({"tiles": -1}, "-1 tiles"), ({"grain": 0}, "grain 0"), ({"kernel": 0}, "kernel 0"),
+    ({"then": (1, [], [], [])}, "well formed")])
 def test_malformed_calls_are_refused(change, what):
-    call = dict(kernel=KERNELS["probe_nothing"], buf=[], dims=[], attrs=[], tiles=1, grain=1, level=0, scratch=0,
-                cost=0.0, then=None)
+    call = {"kernel": KERNELS["probe_nothing"], "buf": [], "dims": [], "attrs": [], "tiles": 1, "grain": 1, "level": 0,
+            "scratch": 0, "cost": 0.0, "then": None}
     core.Executor([tuple(call.values())])
     with pytest.raises(ValueError, match=what):
         core.Executor([tuple({**call, **change}.values())])

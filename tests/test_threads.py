@@ -2,22 +2,24 @@
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 core = pytest.importorskip("fastnn.kernels.native.core")
-from tests.test_executor import FOREVER, THREADS, chain, meaning  # noqa: E402
+from tests.test_executor import FOREVER, THREADS, chain, meaning
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
 
 def run_python(code: str, timeout: float = 60) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout)
+    return subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -134,7 +136,7 @@ def test_fork_after_a_run_while_the_parent_goes_on():
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fork_while_another_thread_runs_a_program():
-    busy, y = chain(6, 1, 30, 10)
+    busy, _y = chain(6, 1, 30, 10)
     program, x = chain(5, 1, 30, 10)
     want = meaning(x, 10, 500)
     end = threading.Event()
@@ -226,3 +228,23 @@ def test_counts():
     program.run(200, [], [], 2, FOREVER)
     after = core.team_counts()
     assert after["workers"] >= 1 and after["levels"] > before["levels"]
+
+
+@pytest.mark.parametrize("flags", [["-fsanitize=thread"], ["-fsanitize=address,undefined"],
+                                   ["-fsanitize=thread", "-DFNN_NO_FUTEX"]], ids=["thread", "address", "no_futex"])
+def test_the_team_in_c_under_sanitizers(tmp_path, flags):
+    root = Path(__file__).parents[1]
+    sources = [root / "tests" / "c" / "stress_team.c", root / "csrc" / "team.c", root / "csrc" / "run.c"]
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler or not all(s.exists() for s in sources):
+        pytest.skip("no compiler or no sources here")
+    program = tmp_path / "stress"
+    built = subprocess.run([compiler, "-g", "-O1", "-Wall", "-Wextra", "-Werror", *flags, f"-I{root / 'csrc'}",
+                            *sources, "-pthread", "-o", program], check=False, capture_output=True, text=True)
+    if "sanitize" in built.stderr or "san" in built.stderr and "cannot find" in built.stderr:
+        pytest.skip("the compiler has no sanitizers")
+    assert built.returncode == 0, built.stderr
+    done = subprocess.run([program, "500"], check=False, capture_output=True, text=True, timeout=120)
+    if "unexpected memory mapping" in done.stderr:
+        pytest.skip("ThreadSanitizer can't run on this kernel")
+    assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
