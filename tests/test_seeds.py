@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import threading
 
 import numpy as np
@@ -59,6 +60,7 @@ def test_a_child_draws_though_the_lock_was_held():
     with seeds._stream._lock:
         pid = os.fork()
         if pid == 0:
+            signal.alarm(20)  # end the child if it waits for the lock
             seeds.next_seed()
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
