@@ -312,7 +312,7 @@ class Optimizer:
             t = graph.variables.get(id(v))
             if t is None or t.memory.array is v.arena.array and t.offset == v.offset * v.dtype.itemsize:
                 continue
-            if t.memory.version:
+            if t.memory.writes:
                 raise ValueError(f"{v.path} is updated in this program at a place that it has left since: build all "
                                  "optimizers before tracing, over variables that do not overlap.")
             t.place(graph.bound(v.arena.array, v.path), v.offset * v.dtype.itemsize)

@@ -20,6 +20,7 @@ from fastnn.program.gradient import gradients
 from fastnn.program.graph import Graph
 from fastnn.program.program import Program
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras", "ignore::DeprecationWarning:jax")
 RNG = np.random.default_rng(1)
 
 

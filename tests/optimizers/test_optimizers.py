@@ -11,6 +11,7 @@ from fastnn.program.graph import Graph
 from fastnn.program.program import Program
 from fastnn.program.variable import Variable, pack
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras", "ignore::DeprecationWarning:jax")
 SHAPES = [(5, 7), (7,), (3, 1, 2), (33,)]
 STEPS = 50
 
