@@ -36,6 +36,7 @@ static inline void fnn_prefetch(const void *p) { __builtin_prefetch(p); }
 struct fnn_gemm_ops {
     int64_t lanes;      /* floats of a vector */
     int64_t width;      /* vectors of a packed panel of B */
+    int64_t pack_panels;    /* a B beyond L2 is packed if at least so many panels of rows read it */
     int8_t widest[FNN_GEMM_ROWS + 1];   /* vectors of the widest micro-kernel for so many rows */
     /* by rows and vectors; there are 1, 2, ... up to 4 or what `widest` says, and, where it says so, 8 */
     fnn_gemm_tile row_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];

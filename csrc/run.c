@@ -203,3 +203,14 @@ int64_t fnn_run_line(fnn_program *p, int64_t line, int threads)
     leave(p, threads, mode);
     return 1;
 }
+
+int fnn_finite(const float *x, int64_t n)
+{
+    uint32_t bad = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !bad;
+}

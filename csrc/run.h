@@ -42,6 +42,9 @@ int64_t fnn_run(fnn_program *program, int64_t steps, char *const *rows, int64_t 
 /* The same without a budget, each call alone (its tiles over the team) with the clock around it. */
 int64_t fnn_profile(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int threads);
 
+/* Whether n floats are all finite. */
+int fnn_finite(const float *x, int64_t n);
+
 /* Run one call of the program, nothing else. */
 int64_t fnn_run_line(fnn_program *program, int64_t line, int threads);
 

@@ -81,12 +81,12 @@ def from_bytes(data: bytes, name: str = "The data") -> tuple[dict[str, np.ndarra
     with _errors_of(name):
         length = _header_length(data[:8], len(data))
         own = _check_header(data[8 : 8 + length], len(data) - 8 - length)
-        _check_sum(data, own)
+        _check_sum(data)
         if own.get("format") != FORMAT or type(own.get("metadata")) is not dict:
             raise FileError(f"it has format {own.get('format')!r:.40} and this fastnn reads {FORMAT!r}")
         arrays = safetensors.numpy.load(data)
-        # pop: the library's read-only copy of an array goes as soon as there is a writable one.
-        return {key: np.array(arrays.pop(key)) for key in list(arrays)}, own["metadata"]
+        # Some versions of the library give read-only arrays; pop, so that each goes when its copy is made.
+        return {key: np.require(arrays.pop(key), requirements="CW") for key in list(arrays)}, own["metadata"]
 
 
 def _pieces(tensors: Mapping[str, Any], metadata: Mapping[str, Any] | None) -> tuple[Any, ...]:
@@ -237,10 +237,10 @@ def _is_size(n: Any) -> bool:
     return type(n) is int and 0 <= n <= MAX_BYTES  # type(): True is an int, and no size
 
 
-def _check_sum(data: bytes, own: dict[str, Any]) -> None:
+def _check_sum(data: bytes) -> None:
     """Any change of any byte is found: those of the sum itself are compared as they stand in the file."""
     stored = data[SUM_START:SUM_END]
-    if data[8:SUM_START] != SUM_BEFORE or own.get("sha256") != stored.decode("latin-1"):
+    if data[8:SUM_START] != SUM_BEFORE:
         raise FileError("it has no checksum where fastnn writes it")
     view = memoryview(data)
     digest = hashlib.sha256(view[:SUM_START])

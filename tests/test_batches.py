@@ -129,7 +129,14 @@ def test_keras_py_dataset(monkeypatch):
 
 def test_forms_of_a_batch():
     x, y, w = np.zeros((2, 3)), np.array([0, 1]), np.array([1.0, 2.0])
-    for batch, ys, ws in [(x, 0, 0), ((x,), 0, 0), ((x, y), 1, 0), ([x, y], 1, 0), ((x, y, w), 1, 1), ((x, None), 0, 0)]:
+    for batch, ys, ws in [
+        (x, 0, 0),
+        ((x,), 0, 0),
+        ((x, y), 1, 0),
+        ([x, y], 1, 0),
+        ((x, y, w), 1, 1),
+        ((x, None), 0, 0),
+    ]:
         got = adapt(iter([batch])).first()
         assert isinstance(got, ArrayData) and len(got.y) == ys and len(got.sample_weight) == ws
     got = adapt(iter([({"a": x, "b": x}, y)])).first()

@@ -208,7 +208,9 @@ def test_wrong_sample_weight(y, weight, sentence):
         ArrayData(np.zeros(4), y, weight)
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.dictionaries(st.integers(0, 5), st.floats(0, 10, width=32)))
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=30), st.dictionaries(st.integers(0, 5), st.floats(0, 10, width=32))
+)
 def test_class_weight(labels, weight):
     want = np.array([weight.get(label, 1.0) for label in labels], np.float32)
     y = np.array(labels)

@@ -81,7 +81,8 @@ def test_to_categorical():
     assert utils.to_categorical([1.0, 0.0]).tolist() == [[0, 1], [1, 0]]
     assert utils.to_categorical([], 3).shape == (0, 3)
     for bad, sentence in [
-        ([3], "label 3, but 2 classes are 0 to 1"), ([-1], "label -1"), ([0.5], "not integers"), (["a"], "class labels"),
+        ([3], "label 3, but 2 classes are 0 to 1"), ([-1], "label -1"),
+        ([0.5], "not integers"), (["a"], "class labels"),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=sentence):
             utils.to_categorical(bad, 2)

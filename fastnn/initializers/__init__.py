@@ -104,7 +104,9 @@ class _Given(Initializer):
 
     def __call__(self, shape, dtype="float32") -> np.ndarray:
         if tuple(shape) != self.values.shape:
-            raise ValueError(f"The array given as initializer has shape {self.values.shape}, the weight {tuple(shape)}.")
+            raise ValueError(
+                f"The array given as initializer has shape {self.values.shape}, the weight {tuple(shape)}."
+            )
         return np.array(self.values, dtype=dtype, order="C")
 
     def __repr__(self) -> str:

@@ -65,7 +65,9 @@ class Constant(Initializer):
         try:
             return np.array(np.broadcast_to(values, shape), dtype=_dtype(dtype), order="C")
         except ValueError:
-            raise ValueError(f"Constant: a value of shape {values.shape} cannot fill a weight of shape {shape}.") from None
+            raise ValueError(
+                f"Constant: a value of shape {values.shape} cannot fill a weight of shape {shape}."
+            ) from None
 
     def get_config(self) -> dict:
         values = np.asarray(self.value)

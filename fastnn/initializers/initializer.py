@@ -109,8 +109,10 @@ def check_dtype(dtype, who: object) -> np.dtype:
 
 def check_number(value, name: str, who: object) -> float:
     """`value` as a finite Python float."""
-    if isinstance(value, (bool, np.bool_)) or not np.isscalar(value) or not isinstance(
-        value, (int, float, np.integer, np.floating)
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not np.isscalar(value)
+        or not isinstance(value, (int, float, np.integer, np.floating))
     ):
         raise ValueError(f"{type(who).__name__}: {name} must be a number, but is {value!r}.")
     if not math.isfinite(value):

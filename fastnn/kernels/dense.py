@@ -15,35 +15,35 @@ ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "elu", "selu")
 #: Klambauer et al., Self-normalizing neural networks (2017)
 SELU_LAMBDA, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
-ROWS, COLUMNS = 512, 256  #: largest tile: its block of B, 416 x 256 floats, is 416 KiB of a 1 MiB L2
-PANEL = 32  #: columns of a tile are a multiple of this: two AVX-512 vectors
-TILE = 4e5  #: FLOPs that a tile should have: 3 to 4 microseconds, against about 0.1 for handing it out
+ROWS, COLUMNS = 256, 256  #: largest tile: its block of B, 416 x 256 floats, is 416 KiB of a 1 MiB L2
+PANEL = 64  #: columns of a tile are a multiple of this: four AVX-512 vectors
+TILE = 5e5  #: FLOPs that a tile should have: 4 to 5 microseconds, against about 0.1 for handing it out
 TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
 SCRATCH = 4 * 416 * (8 + COLUMNS)  #: bytes: a panel of A and a block of B (csrc/gemm.h)
 
 
-def grid(m: int, n: int, k: int) -> tuple[int, int]:
+def grid(m: int, n: int, k: int, transposed: bool = False) -> tuple[int, int]:
     """Rows and columns of the tiles that cut an m x n product over k terms.
 
-    A tile packs its own part of both operands, so tiles should be large and nearly square; a narrow
-    product (few rows) is cut along its columns only, where nothing is packed twice but the few rows.
+    Tiles of all columns read A once, tiles of all rows read B once. A small B is in L1 or L2 anyway, so
+    the rows are cut first, down to 16; a large one is cut into columns first, down to 64. A transposed B
+    is turned around once per tile: its rows are cut only where there are many.
     """
     down, across = blocks(max(m, 1), ROWS), blocks(max(n, 1), COLUMNS)
     # a product of few rows is bound by reading B: count it as if it had 8 rows
     want = min(TILES, int(2 * max(m, 8) * n * k / TILE))
-    rows, columns = m, n
+    small = k * n <= 2**15 and not transposed
     while True:
-        rows = max(1, blocks(m, down))
-        columns = max(1, blocks(blocks(n, across), PANEL)) * PANEL
-        if down * across >= want:
-            break
-        if columns > PANEL * (2 if m < 4 else 1) and (2 * columns >= rows or rows < 64):
-            across = blocks(n, columns - PANEL)
-        elif rows >= 48:
+        rows, columns = max(1, blocks(m, down)), max(1, blocks(blocks(n, across), PANEL)) * PANEL
+        if blocks(m, rows) * blocks(n, columns) >= want:
+            return rows, columns
+        cut_rows, cut_columns = rows >= (128 if transposed else 32), columns > PANEL
+        if cut_rows and (small or columns <= 2 * PANEL <= rows or not cut_columns):
             down += 1
+        elif cut_columns:
+            across += 1
         else:
-            break
-    return rows, columns
+            return rows, columns
 
 
 def activate(z: np.ndarray, activation: str, alpha: float = 1.0) -> np.ndarray:
@@ -99,7 +99,7 @@ class Product(Kernel):
     def tile(self, call: Call) -> tuple[int, int]:
         """Rows and columns of a tile."""
         (m, n), k = call.outputs[0].shape, call.inputs[0].shape[1]
-        return grid(m, n, k)
+        return grid(m, n, k, transposed=self.name == "dense_grad_input")
 
     def tiles(self, call: Call) -> int:
         (m, n), (rows, columns) = call.outputs[0].shape, self.tile(call)
@@ -325,7 +325,8 @@ class matmul(Kernel):
         a_step, b_step = (m * k if a.ndim == 3 else 0), (k * n if b.ndim == 3 else 0)
         if a.ndim == 3 and b.ndim == 2 and not call.attr("transpose_a"):
             batch, m = 1, batch * m  # the rows of all matrices, one below the other
-        return (batch, m, k, n, a_step, b_step, *grid(m, n, k * batch if call.attr("sum_batch") else k))
+        terms = k * batch if call.attr("sum_batch") else k
+        return (batch, m, k, n, a_step, b_step, *grid(m, n, terms, bool(call.attr("transpose_b"))))
 
     def tiles(self, call):
         batch, m, _, n, _, _, rows, columns = self.sizes(call)

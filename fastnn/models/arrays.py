@@ -177,7 +177,9 @@ def _check_integral(y: np.ndarray, name: str) -> None:
     wrong = y != np.trunc(y)
     if wrong.any():
         place = np.unravel_index(int(wrong.argmax()), y.shape)
-        raise ValueError(f"{name}[{', '.join(str(int(i)) for i in place)}] is {y[place]}, but a class label is an integer.")
+        raise ValueError(
+            f"{name}[{', '.join(str(int(i)) for i in place)}] is {y[place]}, but a class label is an integer."
+        )
 
 
 def class_weights(y: np.ndarray, class_weight: Mapping, classes: int | None = None, name: str = "y") -> np.ndarray:

@@ -88,7 +88,9 @@ class ArrayData:
         self._weighs_classes = class_weight is not None
         if class_weight is not None:
             if sample_weight is not None:
-                raise ValueError("class_weight and sample_weight cannot both be given: multiply them into sample_weight.")
+                raise ValueError(
+                    "class_weight and sample_weight cannot both be given: multiply them into sample_weight."
+                )
             if len(self.y) != 1:
                 raise ValueError(f"class_weight needs exactly one target, but y holds {len(self.y)}.")
             self.sample_weight = [class_weights(self.y[0], class_weight, classes)]
@@ -109,7 +111,9 @@ class ArrayData:
         if isinstance(given, Mapping):
             strange = [key for key in given if key not in (self.y_names or ())]
             if strange:
-                raise ValueError(f"sample_weight names the target {strange[0]!r}, but y holds {self.y_names or 'no names'}.")
+                raise ValueError(
+                    f"sample_weight names the target {strange[0]!r}, but y holds {self.y_names or 'no names'}."
+                )
             parts = [(f"sample_weight[{key!r}]", given.get(key)) for key in self.y_names]
         else:
             parts = [(f"sample_weight[{i}]", part) for i, part in enumerate(given)]
@@ -457,7 +461,9 @@ def adapt(
     return IterableData(x, steps, class_weight, shuffle, seed, classes)
 
 
-def validation(validation_data: Any, *, steps: int | None = None, classes: int | None = None) -> ArrayData | IterableData:
+def validation(
+    validation_data: Any, *, steps: int | None = None, classes: int | None = None
+) -> ArrayData | IterableData:
     """What Keras takes as `validation_data`: ``(x, y)``, ``(x, y, sample_weight)`` or an iterable of batches."""
     if isinstance(validation_data, (list, tuple)):
         if len(validation_data) not in (2, 3):

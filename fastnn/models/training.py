@@ -13,7 +13,7 @@ from ..layers.symbolic import flatten
 from ..seeds import next_seed
 from ..warnings import FastnnWarning
 from .data import ArrayData, IterableData, adapt, batches, check_batch_size, check_labels, epoch_runs, training_data
-from .step import InferenceProgram, ProgramCache, StepProgram, shaped_like, signature
+from .step import InferenceProgram, ProgramCache, ShortCall, StepProgram, shaped_like, signature
 
 PREDICT_ROWS = 4096  # rows converted to float32 at a time for predict
 
@@ -23,6 +23,7 @@ class Trainer:
 
     def _start_training_state(self) -> None:
         self._step_programs = ProgramCache()
+        self._short_call: ShortCall | None = None
         self.compiled = False
         self.stop_training = False
         self.optimizer = None
@@ -36,6 +37,7 @@ class Trainer:
 
     def _forget_programs(self) -> None:
         self._step_programs.clear()
+        self._short_call = None
 
     # ------------------------------------------------------------------ compile
 
@@ -157,9 +159,9 @@ class Trainer:
             shuffle=shuffle, seed=seed)
         train = Pass(self, data, batch_size, shuffle, seed, steps_per_epoch)
         held_out = held_out and Pass(self, held_out, validation_batch_size or batch_size, False, seed, validation_steps)
-        run = cb.CallbackList(callbacks, model=self, verbose=verbose, epochs=epochs, steps=train.steps,
-                              add_history=True, add_progress=True)
-        self.history, self.stop_training = run.history, False
+        run = cb.CallbackList(callbacks, add_history=True, add_progbar=bool(verbose), model=self, verbose=verbose,
+                              epochs=epochs, steps=train.steps)
+        self.stop_training = False
         run.on_train_begin()
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
@@ -209,10 +211,9 @@ class Trainer:
             done += n
             if one_by_one:
                 end(meter.batches - 1, meter.logs())
-            if training:
-                run.on_progress(meter.batches, meter.logs)
-                if self.stop_training:
-                    return
+            run.on_progress(meter.batches, meter.logs())
+            if training and self.stop_training:
+                return
 
     def _output_shapes(self, data: ArrayData) -> list[tuple[int, ...]]:
         """Shapes of the outputs for one row of this data; builds the layers if they are not built."""
@@ -228,7 +229,7 @@ class Trainer:
             raise ValueError(f"Model {self.name} has {len(shapes)} outputs and was compiled with {len(self._losses)} "
                              "losses.")
         for i, (y, shape, rule) in enumerate(zip(data.y, shapes, self._losses)):
-            if getattr(rule, "integer_labels", False):
+            if rule.target_dtype == "int32":
                 name = "y" if len(shapes) == 1 else f"y[{i}]"
                 data.y[i] = check_labels(y, shape[-1], name)
         return data
@@ -276,7 +277,7 @@ class Trainer:
         """Loss and metrics over data, training off; a list in the order of `metrics_names`, or a dict."""
         self._need_compiled("evaluate")
         data = Pass(self, adapt(x, y, sample_weight, steps=steps), batch_size, False, 0, steps)
-        run = cb.CallbackList(callbacks, model=self, verbose=verbose, steps=data.steps)
+        run = cb.CallbackList(callbacks, add_progbar=bool(verbose), model=self, verbose=verbose, steps=data.steps)
         return self._answer(self._epoch(data, 0, run, training=False), return_dict)
 
     def predict(self, x, batch_size: int | None = None, verbose="auto", steps: int | None = None, callbacks=None):
@@ -325,8 +326,17 @@ class Trainer:
             [np.float32] * len(shapes), self.name))
 
     def predict_on_batch(self, x):
-        """Outputs for one batch, as NumPy."""
-        return self.predict(x, batch_size=len(flatten(x)[0]))
+        """Outputs for one batch, as NumPy: the quick way to predict a row."""
+        short = self._short_call
+        if short is not None and short.takes(x):
+            y = short(x)
+            if y is not None:
+                return y
+        data = ArrayData(x)
+        nest, arrays = self._predict_piece(data, data.n)
+        inference = self._inference(tuple((data.n, *a.shape[1:]) for a in data.x))
+        self._short_call = ShortCall(inference) if ShortCall.fits(inference) else None
+        return arrays[0] if not isinstance(nest, list | tuple | dict) else arrays
 
     # ------------------------------------------------------------------ looking
 

@@ -233,10 +233,11 @@ class Graph:
         return Tensor(self, (stop - start,), array.dtype, self.bound(array, name), start * array.itemsize, name=name)
 
     def constant(self, value, dtype=None) -> Tensor:
-        """A tensor with a fixed value; Python floats become float32."""
+        """A tensor with a fixed value; Python floats become float32, NumPy's keep their dtype."""
         array = np.asarray(value)
         if dtype is None:
-            dtype = np.float32 if array.dtype.kind == "f" and not isinstance(value, np.ndarray) else array.dtype
+            own = isinstance(value, np.ndarray | np.generic)
+            dtype = np.float32 if array.dtype.kind == "f" and not own else array.dtype
         array = np.array(array, dtype=dtype, order="C")
         t = Tensor(self, array.shape, array.dtype, Memory(array.nbytes, "constant", array.reshape(-1)), name="constant")
         return t

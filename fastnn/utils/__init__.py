@@ -44,8 +44,9 @@ def to_categorical(x, num_classes: int | None = None) -> np.ndarray:
         num_classes = int(labels.max()) + 1
     wrong = (labels < 0) | (labels >= num_classes)
     if wrong.any():
-        raise ValueError(f"x holds the label {int(labels[wrong].flat[0])}, but {num_classes} classes are "
-                         f"0 to {num_classes - 1}.")
+        raise ValueError(
+            f"x holds the label {int(labels[wrong].flat[0])}, but {num_classes} classes are 0 to {num_classes - 1}."
+        )
     rows = np.zeros((labels.size, num_classes))
     rows[np.arange(labels.size), labels.ravel()] = 1
     return rows.reshape(*labels.shape, num_classes)

@@ -1,6 +1,6 @@
 """Write schedules.json: what Keras's learning rate schedules give. Run with Keras 3 installed.
 
-    KERAS_BACKEND=jax python tests/data/make_schedules.py
+KERAS_BACKEND=jax python tests/data/make_schedules.py
 """
 
 import json

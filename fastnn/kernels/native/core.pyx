@@ -23,6 +23,7 @@ cdef extern from "team.h" nogil:
     int fnn_need_scratch(size_t bytes)
     void fnn_team_count(fnn_team_counts *counts)
 cdef extern from "run.h" nogil:
+    int fnn_finite(const float *x, int64_t n)
     ctypedef struct fnn_level:
         int64_t first, count
     ctypedef struct fnn_copy:
@@ -242,8 +243,9 @@ cdef class Executor:
     def once(self, object source, object target, int threads):
         """Execute one step with the buffer `source` as the last feed and `target` as the last fetch.
 
-        The short way for inference on one array: no lists, no addresses. Both are C-contiguous buffers of the
-        very sizes of that feed and fetch; all other feeds and fetches are left as they are.
+        The short way for inference on one array of float32: no lists, no addresses. Both are C-contiguous buffers of
+        the very sizes of that feed and fetch; all other feeds and fetches are left as they are. False, and nothing
+        done, if the source holds NaN or infinity.
         """
         cdef Py_buffer here, there
         cdef char *rows[16]
@@ -258,6 +260,8 @@ cdef class Executor:
                 if here.len != self.p.feeds[feeds - 1].bytes or there.len != self.p.fetches[fetches - 1].bytes:
                     raise ValueError(f"This program takes {self.p.feeds[feeds - 1].bytes} bytes and gives "
                                      f"{self.p.fetches[fetches - 1].bytes}; got room for {here.len} and {there.len}.")
+                if not fnn_finite(<const float *> here.buf, here.len // 4):
+                    return False
                 rows[feeds - 1] = <char *> here.buf
                 rows[feeds + fetches - 1] = <char *> there.buf
                 with nogil:
@@ -267,6 +271,7 @@ cdef class Executor:
         finally:
             PyBuffer_Release(&here)
         self._checked(done)
+        return True
 
     cdef char **_rows(self, list feeds, list fetches) except NULL:
         if len(feeds) != self.p.feed_count or len(fetches) != self.p.fetch_count:

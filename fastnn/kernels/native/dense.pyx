@@ -28,6 +28,7 @@ cdef extern from "gemm.h" nogil:
     ctypedef struct fnn_gemm_ops:
         int64_t lanes
         int64_t width
+        int64_t pack_panels
         int8_t widest[7]
         fnn_gemm_tile row_form[7][9]
         fnn_gemm_tile column_form[7][9]
@@ -44,7 +45,7 @@ cdef extern from "gemm.h" nogil:
     const fnn_gemm_ops *fnn_gemm(const fnn_ops *table)
 
 cdef enum:
-    PACK_PANELS = 8     # pack a plain B if at least so many panels of rows read it
+    BIG = 1 << 18       # floats: a B of this size, 1 MiB, is beyond L2
     PACK_DEPTH = 48     # pack a column-form A if k runs so far
 
 
@@ -76,7 +77,7 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
     cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
     cdef int64_t ahead_row, ahead_share, n, q
     cdef const float *ahead
-    cdef bint pack = b_columns or panels >= PACK_PANELS
+    cdef bint pack = b_columns or (panels >= g.pack_panels and depth * b_pitch >= BIG)
     cdef const float *ap
     cdef const float *bp
     cdef const float *bias

@@ -141,7 +141,13 @@ class PolynomialDecay(LearningRateSchedule):
     """
 
     def __init__(
-        self, initial_learning_rate, decay_steps, end_learning_rate=0.0001, power=1.0, cycle=False, name="PolynomialDecay"
+        self,
+        initial_learning_rate,
+        decay_steps,
+        end_learning_rate=0.0001,
+        power=1.0,
+        cycle=False,
+        name="PolynomialDecay",
     ):
         self.initial_learning_rate = number(self, "initial_learning_rate", initial_learning_rate, least=0)
         self.decay_steps = number(self, "decay_steps", decay_steps, above=0)

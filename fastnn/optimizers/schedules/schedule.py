@@ -44,7 +44,9 @@ class LearningRateSchedule:
     def table(self, first: int, count: int) -> np.ndarray:
         """The rates at steps ``first .. first + count - 1`` as a float64 array."""
         if first < 0 or count < 0:
-            raise ValueError(f"{type(self).__name__}.table: first and count must be at least 0, not {first} and {count}.")
+            raise ValueError(
+                f"{type(self).__name__}.table: first and count must be at least 0, not {first} and {count}."
+            )
         if type(self).__call__ is LearningRateSchedule.__call__:
             return self(np.arange(first, first + count))
         return np.array([float(self(step)) for step in range(first, first + count)], np.float64)

@@ -1,0 +1,24 @@
+"""What is called while a model trains, with Keras's names."""
+
+from .callback import Callback, CallbackList
+from .history import History
+from .monitor import EarlyStopping, ModelCheckpoint
+from .progress import ProgressBar, check_verbose
+from .simple import CSVLogger, LambdaCallback, LearningRateScheduler, TerminateOnNaN
+
+ProgbarLogger = ProgressBar  # Keras's name
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ProgressBar",
+    "TerminateOnNaN",
+    "check_verbose",
+]
