@@ -66,8 +66,8 @@ class CategoricalAccuracy(Metric):
 
     def rows(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         if y_true.shape != y_pred.shape or not y_pred.shape:
-            raise ValueError(f"{self.name}: y_true has shape {y_true.shape} and y_pred {y_pred.shape}; they must be the "
-                             "same (for class numbers use sparse_categorical_accuracy).")
+            raise ValueError(f"{self.name}: y_true has shape {y_true.shape} and y_pred {y_pred.shape}; they must be "
+                             "the same (for class numbers use sparse_categorical_accuracy).")
         hits = metric.categorical_hits(flat_rows(shared_softmax(y_pred)), flat_rows(y_true))
         return hits.reshape(y_pred.shape[:-1])
 

@@ -67,7 +67,8 @@ class Metric:
 
     # ------------------------------------------------------------------ in programs
 
-    def emit(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+    def emit(self, y_true: Tensor, y_pred: Tensor,
+             sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
         """(weighted total, weight) of a batch: tensors without axes, the weight a number if nothing is weighted.
 
         The axes behind the first are averaged, so a row counts once however long it is.
