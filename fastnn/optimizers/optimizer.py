@@ -498,7 +498,8 @@ class Optimizer:
         self._steps, self._programs, self._lock = weakref.WeakKeyDictionary(), {}, threading.Lock()
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None and k != "name")
+        config = {**self.get_config(), "learning_rate": self._rate}
+        shown = ", ".join(f"{k}={v!r}" for k, v in config.items() if v is not None and k != "name")
         return f"{type(self).__name__}({shown})"
 
 
