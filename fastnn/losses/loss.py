@@ -11,6 +11,7 @@ import numpy as np
 from .. import spelling
 from ..kernels import elementwise
 from ..program.graph import Tensor
+from ..program.variable import Variable
 from .eager import Eager, numbers, symbolic, within
 from .shapes import weighted, weights_for
 
@@ -55,6 +56,11 @@ class Loss:
             raise ValueError(f"{self.name}: losses are computed in float32; got dtype={dtype!r}.")
         self._eager = Eager()
 
+    @property
+    def integer_labels(self) -> bool:
+        """Whether `y_true` is wanted as class numbers."""
+        return self.target_dtype == "int32"
+
     # ------------------------------------------------------------------ to be declared
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -84,10 +90,11 @@ class Loss:
         if not symbolic(y_true, y_pred, sample_weight):
             return self._on_arrays(y_true, y_pred, sample_weight)
         graph = next(x.graph for x in (y_pred, y_true, sample_weight) if isinstance(x, Tensor))
+        y_pred = y_pred if isinstance(y_pred, Tensor | Variable) else np.asarray(y_pred, np.float32)
         y_pred = graph.tensor(y_pred)
-        y_true = _fixed(graph, y_true, self.target_dtype if self.target_dtype != "float32" else y_pred.dtype)
+        y_true = fixed(graph, y_true, self.target_dtype if self.target_dtype != "float32" else y_pred.dtype)
         losses = self.rows(y_true, y_pred)
-        return self.reduce(losses, _fixed(graph, sample_weight, losses.dtype))
+        return self.reduce(losses, fixed(graph, sample_weight, losses.dtype))
 
     def reduce(self, losses: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The losses of the rows as the reduction says."""
@@ -122,9 +129,11 @@ class Loss:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in config.items())})"
 
 
-def _fixed(graph, x, dtype) -> Tensor | None:
+def fixed(graph, x, dtype) -> Tensor | None:
     """x as a tensor; arrays become constants of the program in this dtype."""
-    return x if x is None or isinstance(x, Tensor) else graph.constant(np.asarray(x), dtype)
+    if x is None or isinstance(x, Tensor):
+        return x
+    return graph.tensor(x) if isinstance(x, Variable) else graph.constant(np.asarray(x), dtype)
 
 
 class LossFunction(Loss):

@@ -36,8 +36,8 @@ def labels_for(who: str, y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Class numbers in the shape of y_pred without its last axis."""
     rows = y_pred.shape[:-1]
     if not y_pred.shape or y_true.shape not in (rows, (*rows, 1)):
-        raise ValueError(f"{who}: y_pred has shape {y_pred.shape}, so y_true must hold class numbers in the shape {rows} "
-                         f"or {(*rows, 1)}; got {y_true.shape}.")
+        raise ValueError(f"{who}: y_pred has shape {y_pred.shape}, so y_true must hold class numbers in the shape "
+                         f"{rows} or {(*rows, 1)}; got {y_true.shape}.")
     if y_true.dtype.kind != "i":
         raise ValueError(f"{who}: y_true must hold class numbers as integers; got {y_true.dtype}.")
     return y_true.reshape(rows)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 
 from .. import spelling
+from . import schedules
 from .adam import Adam, AdamW
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
@@ -24,7 +25,8 @@ KNOWN: dict[str, type[Optimizer]] = {}  #: every name that `get` takes
 for _class in CLASSES:
     KNOWN[_class.__name__.lower()] = KNOWN[_class.__name__] = _class
 
-__all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "deserialize", "get", "serialize"]
+__all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "deserialize", "get", "schedules",
+           "serialize"]
 
 
 def get(identifier) -> Optimizer:

@@ -13,10 +13,11 @@ import numpy as np
 
 from .. import spelling
 from ..kernels import optim
-from ..program.graph import Graph, Memory, Scalar, Tensor
+from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Arena, Variable, aligned_zeros, pack, packed, padded
 from ..warnings import FastnnWarning
 from . import checks
+from .stepping import Scalars, Steps, movable
 
 #: Keras arguments that exist here only in their neutral value, so that its configs can be read
 NEUTRAL = {
@@ -27,27 +28,6 @@ NEUTRAL = {
     "gradient_accumulation_steps": None,
     "amsgrad": False,
 }
-
-
-class Steps:
-    """How one optimizer counts within one graph: it may be applied several times in a step.
-
-    The optimizer is not kept alive by the counting; the graph keeps it through its scalars.
-    """
-
-    def __init__(self, optimizer: Optimizer):
-        self.optimizer, self.count = optimizer, 0
-
-    def add(self) -> int:
-        self.count += 1
-        return self.count - 1
-
-    def advance(self, done: int) -> None:
-        self.optimizer.iterations += done * self.count
-
-    def numbers(self, place: int, steps: int) -> tuple[int, int, int]:
-        """(first iteration, iterations in all, stride) of the apply that is number `place` of the step."""
-        return self.optimizer.iterations, steps * self.count, self.count
 
 
 class Optimizer:
@@ -300,7 +280,7 @@ class Optimizer:
             g = graph.tensor(np.asarray(g, v.dtype) if not isinstance(g, Tensor) else g)
             if g.dtype != v.dtype:
                 raise ValueError(f"{self.name}: the gradient for {v.path} is {g.dtype}; wanted {v.dtype}.")
-            if not _movable(graph, g):
+            if not movable(graph, g):
                 with graph.note(self.name):
                     g = copy(g)
             g.place(memory, v.offset * v.dtype.itemsize)
@@ -332,14 +312,14 @@ class Optimizer:
             for g, v in pairs:
                 self._update_stretch(graph, g.reshape(v.size), v.offset, v.offset + v.size, scalars)
 
-    def _step_scalars(self, graph: Graph) -> _Scalars:
+    def _step_scalars(self, graph: Graph) -> Scalars:
         if graph not in self._steps:
             self._steps[graph] = Steps(self)
             graph.after.append(self._steps[graph].advance)
         steps = self._steps[graph]
-        return _Scalars(self, graph, steps, steps.add())
+        return Scalars(self, graph, steps, steps.add())
 
-    def _update_stretch(self, graph: Graph, g: Tensor, start: int, stop: int, scalars: _Scalars) -> None:
+    def _update_stretch(self, graph: Graph, g: Tensor, start: int, stop: int, scalars: Scalars) -> None:
         w = graph.flat(self.arena.array, start, stop, "weights")
         slots = [graph.flat(self.slots[n], start, stop, n) for n in self.slot_names]
         if self.weight_decay and not self.decays:
@@ -392,7 +372,7 @@ class Optimizer:
         for g in scaled:
             optim.scale_inplace(scale, g)
 
-    def update(self, g: Tensor, w: Tensor, slots: list[Tensor], scalars: _Scalars) -> None:
+    def update(self, g: Tensor, w: Tensor, slots: list[Tensor], scalars: Scalars) -> None:
         """Emit the update of one stretch of the arena: all arguments are 1-D tensors of one size.
 
         ``scalars["rate"]`` is the step scalar whose values the method ``rate_table`` (or, in general,
@@ -518,38 +498,9 @@ class Optimizer:
         self._steps, self._programs, self._lock = weakref.WeakKeyDictionary(), {}, threading.Lock()
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None and k != "name")
+        config = {**self.get_config(), "learning_rate": self._rate}
+        shown = ", ".join(f"{k}={v!r}" for k, v in config.items() if v is not None and k != "name")
         return f"{type(self).__name__}({shown})"
-
-
-class _Scalars:
-    """The step scalars of one apply, made when asked for: ``scalars["alpha"]`` calls ``alpha_table``."""
-
-    def __init__(self, optimizer: Optimizer, graph: Graph, steps: Steps, place: int):
-        self.optimizer, self.graph, self.steps, self.place = optimizer, graph, steps, place
-        self.made: dict[str, Tensor] = {}
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self.made:
-            formula = getattr(self.optimizer, f"{name}_table")
-
-            def table(first: int, count: int) -> np.ndarray:
-                # Its own count decides, not the program's: an optimizer may have run elsewhere before.
-                begin, every, stride = self.steps.numbers(self.place, count)
-                t = begin + 1 + np.arange(self.place, every, stride, dtype=np.float64)
-                return formula(self.optimizer.rates(begin, every)[self.place :: stride], t)
-
-            self.made[name] = self.graph.scalar(Scalar(f"{self.optimizer.name} {name}", table))
-        return self.made[name]
-
-
-def _movable(graph: Graph, g: Tensor) -> bool:
-    """Whether a gradient is alone in memory that the plan still has to lay out."""
-    base, memory = g.base, g.memory
-    alone = memory is not None and base.offset == 0 and memory.nbytes == base.nbytes
-    own = alone and memory.array is None and not memory.kept and not memory.source
-    return own and base.call is not None and base.size == g.size and not any(
-        base is t.base for t in (*graph.feeds.values(), *graph.fetches.values()))
 
 
 def _snake(name: str) -> str:

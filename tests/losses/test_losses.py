@@ -20,6 +20,7 @@ from fastnn.program.gradient import gradients
 from fastnn.program.graph import Graph
 from fastnn.program.program import Program
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras", "ignore::DeprecationWarning:jax")
 RNG = np.random.default_rng(1)
 
 
@@ -42,7 +43,8 @@ CASES = [  # class, arguments, y_true, y_pred
     (CategoricalCrossentropy, {}, one_hot(LABELS[:, 0], 5), probabilities(4, 5)),
     (CategoricalCrossentropy, {"label_smoothing": 0.2}, probabilities(4, 3, 5), probabilities(4, 3, 5)),
     (CategoricalCrossentropy, {"from_logits": True}, one_hot(LABELS[:, 0], 5), RNG.normal(0, 3, (4, 5))),
-    (CategoricalCrossentropy, {"from_logits": True, "label_smoothing": 0.2}, probabilities(4, 5), RNG.normal(0, 3, (4, 5))),
+    (CategoricalCrossentropy, {"from_logits": True, "label_smoothing": 0.2}, probabilities(4, 5),
+     RNG.normal(0, 3, (4, 5))),
     (BinaryCrossentropy, {}, RNG.integers(0, 2, (4, 3)), RNG.uniform(0.1, 0.9, (4, 3))),
     (BinaryCrossentropy, {"label_smoothing": 0.1}, RNG.integers(0, 2, (4, 1)), RNG.uniform(0.1, 0.9, (4, 1))),
     (BinaryCrossentropy, {"from_logits": True}, RNG.integers(0, 2, (4, 1)), RNG.normal(0, 3, (4, 1))),

@@ -11,6 +11,7 @@ from fastnn.program.graph import Graph
 from fastnn.program.program import Program
 from fastnn.program.variable import Variable, pack
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras", "ignore::DeprecationWarning:jax")
 SHAPES = [(5, 7), (7,), (3, 1, 2), (33,)]
 STEPS = 50
 
@@ -487,3 +488,14 @@ def test_subclass():
     for _ in range(2):
         optimizer.apply([np.ones(1)], [v])
     close([v.numpy()], [[-1.5]], 0)
+
+
+def test_schedules_of_the_package():
+    made = optimizers.SGD(optimizers.schedules.ExponentialDecay(1.0, decay_steps=2, decay_rate=0.25))
+    v = Variable(np.zeros(1))
+    for _ in range(3):
+        made.apply([np.ones(1)], [v])
+    close([v.numpy()], [[-1.75]], 1e-6)
+    again = optimizers.get(optimizers.serialize(made))
+    again.iterations = 3
+    assert again.learning_rate == made.learning_rate == 0.125

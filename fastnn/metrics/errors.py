@@ -1,0 +1,106 @@
+"""Losses as metrics: means over all rows of an epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import losses
+from ..losses.loss import Loss
+from ..program.graph import Tensor
+from .metric import Metric
+
+
+class LossMetric(Metric):
+    """The mean of a loss over rows. Base of the classes below, and of nothing else."""
+
+    loss_class: type[Loss]
+
+    def __init__(self, name: str | None = None, dtype=None, **arguments: Any):
+        super().__init__(name, dtype)
+        self._loss = self.loss_class(name=self.name, reduction="none", **arguments)
+        self.target_dtype = self._loss.target_dtype
+
+    def rows(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return self._loss.rows(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return {k: v for k, v in self._loss.get_config().items() if k != "reduction"} | {"name": self.name}
+
+
+class MeanSquaredError(LossMetric):
+    """The mean of squared differences.
+
+    Examples
+    --------
+    >>> MeanSquaredError()([[0.0, 1.0]], [[1.0, 1.0]])
+    0.5
+    """
+
+    loss_class = losses.MeanSquaredError
+
+    def __init__(self, name: str | None = "mean_squared_error", dtype=None):
+        super().__init__(name, dtype)
+
+
+class RootMeanSquaredError(MeanSquaredError):
+    """The root of the mean of squared differences: over the whole epoch, then the root.
+
+    Examples
+    --------
+    >>> RootMeanSquaredError()([[0.0, 0.0]], [[4.0, 4.0]])
+    4.0
+    """
+
+    def __init__(self, name: str | None = "root_mean_squared_error", dtype=None):
+        super().__init__(name, dtype)
+
+    def result(self) -> float:
+        mean = super().result()
+        return math.sqrt(mean) if mean >= 0 else math.nan
+
+
+class MeanAbsoluteError(LossMetric):
+    """The mean of absolute differences.
+
+    Examples
+    --------
+    >>> MeanAbsoluteError()([[0.0, 1.0]], [[1.0, 3.0]])
+    1.5
+    """
+
+    loss_class = losses.MeanAbsoluteError
+
+    def __init__(self, name: str | None = "mean_absolute_error", dtype=None):
+        super().__init__(name, dtype)
+
+
+class SparseCategoricalCrossentropy(LossMetric):
+    """The mean cross-entropy of class numbers, see `fastnn.losses.SparseCategoricalCrossentropy`."""
+
+    loss_class = losses.SparseCategoricalCrossentropy
+    target_dtype = "int32"
+
+    def __init__(self, name: str | None = "sparse_categorical_crossentropy", dtype=None, from_logits: bool = False,
+                 axis: int = -1):
+        super().__init__(name, dtype, from_logits=from_logits, axis=axis)
+
+
+class CategoricalCrossentropy(LossMetric):
+    """The mean cross-entropy of target probabilities, see `fastnn.losses.CategoricalCrossentropy`."""
+
+    loss_class = losses.CategoricalCrossentropy
+
+    def __init__(self, name: str | None = "categorical_crossentropy", dtype=None, from_logits: bool = False,
+                 label_smoothing: float = 0.0, axis: int = -1):
+        super().__init__(name, dtype, from_logits=from_logits, label_smoothing=label_smoothing, axis=axis)
+
+
+class BinaryCrossentropy(LossMetric):
+    """The mean cross-entropy of outputs that are each yes or no, see `fastnn.losses.BinaryCrossentropy`."""
+
+    loss_class = losses.BinaryCrossentropy
+
+    def __init__(self, name: str | None = "binary_crossentropy", dtype=None, from_logits: bool = False,
+                 label_smoothing: float = 0.0):
+        super().__init__(name, dtype, from_logits=from_logits, label_smoothing=label_smoothing)

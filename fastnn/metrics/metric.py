@@ -1,0 +1,185 @@
+"""The base of all metrics: what a program gives for each step, gathered over an epoch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..losses.eager import Eager, numbers, symbolic, within
+from ..losses.loss import fixed
+from ..losses.shapes import weighted, weights_for
+from ..program.graph import Tensor
+
+
+class Metric:
+    """A mean over rows: programs give a total and a count for each step, `result` is their quotient.
+
+    A subclass writes `rows`, on tensors.
+
+    Parameters
+    ----------
+    name : the key in `History` and logs.
+
+    Attributes
+    ----------
+    total, count : what came in since `reset_state`, in float64.
+    target_dtype : the dtype in which `y_true` is wanted: "float32", or "int32" for class numbers.
+
+    Examples
+    --------
+    >>> metric = MetricFunction(lambda y_true, y_pred: abs(y_true - y_pred), name="distance")
+    >>> metric.update_state([1.0, 2.0], [1.5, 4.0])
+    >>> metric.update_state([0.0], [0.5])
+    >>> metric.result()
+    1.0
+    """
+
+    target_dtype = "float32"
+
+    def __init__(self, name: str | None = None, dtype=None):
+        self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+        if dtype is not None and str(dtype) != "float32":
+            raise ValueError(f"{self.name}: metrics are computed in float32; got dtype={dtype!r}.")
+        self._eager = Eager()
+        self.reset_state()
+
+    @property
+    def integer_labels(self) -> bool:
+        """Whether `y_true` is wanted as class numbers."""
+        return self.target_dtype == "int32"
+
+    # ------------------------------------------------------------------ to be declared
+
+    def rows(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The value of each row, from tensors: shape (B,), or with more axes that are averaged."""
+        raise NotImplementedError(f"{type(self).__name__} must override rows(y_true, y_pred).")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this metric again."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Metric:
+        return cls(**config)
+
+    # ------------------------------------------------------------------ in programs
+
+    def emit(self, y_true: Tensor, y_pred: Tensor,
+             sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        """(weighted total, weight) of a batch: tensors without axes, the weight a number if nothing is weighted.
+
+        The axes behind the first are averaged, so a row counts once however long it is.
+        """
+        values = self.rows(y_true, y_pred)
+        if not isinstance(values, Tensor) or values.dtype.kind != "f":
+            what = f"a tensor of {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
+            raise TypeError(f"{self.name} must give a float tensor made from y_true and y_pred; got {what}.")
+        return self.gather(values, sample_weight)
+
+    def gather(self, values: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor | float]:
+        """`emit` for the values of the rows."""
+        if not values.shape:
+            if sample_weight is not None:
+                raise ValueError(f"{self.name} gives one number for the whole batch, so sample_weight can't be used.")
+            return values, 1.0
+        batch = values.shape[0]
+        share = batch / max(values.size, 1)
+        if sample_weight is None:
+            return weighted(values, None, share), float(batch)
+        weights = weights_for(self.name, sample_weight, values.shape)
+        return weighted(values, weights, share), weighted(weights, None, batch / max(weights.size, 1))
+
+    # ------------------------------------------------------------------ over many steps
+
+    def update(self, total, count) -> None:
+        """Take in what `emit` gave: numbers, or arrays with one element for each step."""
+        self.total += float(np.sum(total, dtype=np.float64))
+        self.count += float(np.sum(count, dtype=np.float64))
+
+    def result(self) -> float:
+        """The mean of all that came in; 0 if nothing did, as in Keras."""
+        return self.total / self.count if self.count else 0.0
+
+    def reset_state(self) -> None:
+        """Forget what came in."""
+        self.total = self.count = 0.0
+
+    # ------------------------------------------------------------------ on arrays
+
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+        """Take in a batch of arrays."""
+        if symbolic(y_true, y_pred, sample_weight):
+            raise TypeError(f"{self.name}: update_state takes arrays; on tensors of a program use emit.")
+        y_pred = numbers(self.name, "y_pred", y_pred, "float32")
+        y_true = numbers(self.name, "y_true", y_true, self.target_dtype)
+        if self.integer_labels and y_pred.ndim:
+            within(self.name, y_true, y_pred.shape[-1])
+        self._take(self.emit, sample_weight, y_true=y_true, y_pred=y_pred)
+
+    def _take(self, emit: Callable, sample_weight, **arrays: np.ndarray) -> None:
+        weights = None if sample_weight is None else numbers(self.name, "sample_weight", sample_weight, "float32")
+        self.update(*self._eager(self.name, emit, {**arrays, "sample_weight": weights}))
+
+    def __call__(self, y_true, y_pred, sample_weight=None) -> float:
+        """`update_state`, then `result`."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+    def __repr__(self) -> str:
+        config = {k: v for k, v in self.get_config().items() if k != "name"}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in {'name': self.name, **config}.items())})"
+
+
+class Mean(Metric):
+    """The mean of values that are handed in as they are.
+
+    Examples
+    --------
+    >>> mean = Mean()
+    >>> mean.update_state([1.0, 3.0, 8.0], sample_weight=[1.0, 1.0, 0.0])
+    >>> mean.result()
+    2.0
+    """
+
+    def __init__(self, name: str | None = "mean", dtype=None):
+        super().__init__(name, dtype)
+
+    def emit(self, values: Tensor, sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        return self.gather(values, fixed(values.graph, sample_weight, values.dtype))
+
+    def update_state(self, values, sample_weight=None) -> None:
+        self._take(self.emit, sample_weight, values=numbers(self.name, "values", values, "float32"))
+
+    def __call__(self, values, sample_weight=None) -> float:
+        self.update_state(values, sample_weight)
+        return self.result()
+
+
+class MetricFunction(Metric):
+    """A Python function ``f(y_true, y_pred)`` as a metric: it is traced, so it must use tensors and kernels.
+
+    It gives the value of each row, or one number for the batch.
+    """
+
+    def __init__(self, function: Callable[..., Tensor], name: str | None = None, **arguments: Any):
+        super().__init__(name or getattr(function, "__name__", type(function).__name__))
+        self.function, self.arguments = function, arguments
+
+    def rows(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return self.function(y_true, y_pred, **self.arguments)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "function": getattr(self.function, "__name__", repr(self.function)),
+                **self.arguments}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> MetricFunction:
+        config = dict(config)
+        name = config.pop("function", None)
+        if name not in (custom_objects or {}):
+            raise ValueError(f"The metric is the Python function {name!r}, which no file can hold: give it in "
+                             "custom_objects.")
+        return cls(custom_objects[name], **config)

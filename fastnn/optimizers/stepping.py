@@ -1,0 +1,63 @@
+"""How an optimizer counts inside a program, and the step scalars that follow from the count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..program.graph import Graph, Scalar, Tensor
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+
+class Steps:
+    """How one optimizer counts within one graph.
+
+    It may be applied several times in a step, so the number of each update depends on how many there are.
+    """
+
+    def __init__(self, optimizer: Optimizer):
+        self.optimizer, self.count = optimizer, 0
+
+    def add(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def advance(self, done: int) -> None:
+        self.optimizer.iterations += done * self.count
+
+    def numbers(self, place: int, steps: int) -> tuple[int, int, int]:
+        """(first iteration, iterations in all, stride) of the apply that is number `place` of the step."""
+        return self.optimizer.iterations, steps * self.count, self.count
+
+
+class Scalars:
+    """The step scalars of one apply, made when asked for: ``scalars["alpha"]`` calls ``alpha_table``."""
+
+    def __init__(self, optimizer: Optimizer, graph: Graph, steps: Steps, place: int):
+        self.optimizer, self.graph, self.steps, self.place = optimizer, graph, steps, place
+        self.made: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.made:
+            formula = getattr(self.optimizer, f"{name}_table")
+
+            def table(first: int, count: int) -> np.ndarray:
+                # Its own count decides, not the program's: an optimizer may have run elsewhere before.
+                begin, every, stride = self.steps.numbers(self.place, count)
+                t = begin + 1 + np.arange(self.place, every, stride, dtype=np.float64)
+                return formula(self.optimizer.rates(begin, every)[self.place :: stride], t)
+
+            self.made[name] = self.graph.scalar(Scalar(f"{self.optimizer.name} {name}", table))
+        return self.made[name]
+
+
+def movable(graph: Graph, g: Tensor) -> bool:
+    """Whether a gradient is alone in memory that the plan still has to lay out."""
+    base, memory = g.base, g.memory
+    alone = memory is not None and base.offset == 0 and memory.nbytes == base.nbytes
+    own = alone and memory.array is None and not memory.kept and not memory.source
+    return own and base.call is not None and base.size == g.size and not any(
+        base is t.base for t in (*graph.feeds.values(), *graph.fetches.values()))
