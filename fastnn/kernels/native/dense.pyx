@@ -16,6 +16,7 @@ cdef extern from "fastnn.h" nogil:
 cdef extern from "gemm.h" nogil:
     enum:
         FNN_GEMM_PANEL
+        FNN_GEMM_STRIPE
         FNN_GEMM_DEPTH
         FNN_GEMM_ADD
         FNN_GEMM_RELU
@@ -46,7 +47,7 @@ cdef extern from "gemm.h" nogil:
 
 cdef enum:
     BIG = 1 << 18       # floats: a B of this size, 1 MiB, is beyond L2
-    PACK_DEPTH = 48     # pack a column-form A if k runs so far
+    PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2
 
 
 cdef struct Edge:       # what happens to a tile of C when its sums are complete
@@ -72,12 +73,13 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                   const Edge *edge) noexcept nogil:
     cdef const fnn_gemm_ops *g = fnn_gemm(ops())
     cdef float *a_panel = <float *> scratch()
-    cdef float *b_block = a_panel + FNN_GEMM_PANEL * FNN_GEMM_DEPTH
+    cdef float *b_block = a_panel + FNN_GEMM_STRIPE * FNN_GEMM_PANEL * FNN_GEMM_DEPTH
     cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
     cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
     cdef int64_t ahead_row, ahead_share, n, q
     cdef const float *ahead
     cdef bint pack = b_columns or (panels >= g.pack_panels and depth * b_pitch >= BIG)
+    cdef bint pack_a
     cdef const float *ap
     cdef const float *bp
     cdef const float *bias
@@ -87,6 +89,7 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
     while True:
         k_end = smaller(k + k_block, depth)
         kn = k_end - k
+        pack_a = a_columns and kn >= PACK_DEPTH
         mode = FNN_GEMM_ADD if add or k > 0 else 0
         bias = NULL
         if k_end == depth:
@@ -104,14 +107,16 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
         b_step = width if pack else b_pitch
         i = 0
         for p in range(panels):
-            m = rows // panels + (p < rows % panels)
+            m = smaller(FNN_GEMM_ROWS, rows - i) if pack_a else rows // panels + (p < rows % panels)
             a_step = a_pitch
             if a_columns:
                 tile = g.column_form[m]
                 ap = a + k * a_pitch + i
-                if kn >= PACK_DEPTH:
-                    g.pack_columns(a_panel, ap, a_pitch, kn, m)
-                    ap = a_panel
+                if pack_a:
+                    # a_panel[panel, k, i] = A[panel * ROWS + i, k]
+                    if p % FNN_GEMM_STRIPE == 0:
+                        g.pack_columns(a_panel, ap, a_pitch, kn, smaller(FNN_GEMM_STRIPE * FNN_GEMM_ROWS, rows - i))
+                    ap = a_panel + p % FNN_GEMM_STRIPE * FNN_GEMM_PANEL * kn
                     a_step = FNN_GEMM_PANEL
             else:
                 tile = g.row_form[m]
