@@ -92,11 +92,14 @@ class Traced:
     Attributes
     ----------
     program : the `Program`; its feeds carry the names of the arguments.
+    wide : compute in float64; ``None``: where the variables are float64 or, without any, all float arrays of a
+        program of the NumPy backend.
     variables : the trainable variables that the trace met, in order of first use.
     """
 
     def __init__(self, fn: Callable, arrays: Sequence[np.ndarray], names: Sequence[str], name: str, training: bool,
-                 backend: str):
+                 backend: str, wide: bool | None = None):
+        self.wide = wide
         for attempt in range(4):  # an optimizer may move variables while it is traced, once
             graph, self.result = self._trace(fn, arrays, names, name, training, backend)
             fetched = {id(t): t for t in leaves(self.result) if isinstance(t, Tensor)}
@@ -113,7 +116,7 @@ class Traced:
         self.variables = [t.variable for t in graph.variables.values() if t.variable.trainable]
 
     def _trace(self, fn, arrays, names, name, training, backend):
-        """In float32, or in float64 where the variables or, without any, all arrays of a NumPy program are."""
+        """In float32, and anew in float64 if that turns out to be meant."""
         def attempt(wide):
             graph = Graph(name)
             specs = [Array(a.shape, arrives_as(a, wide)) for a in arrays]
@@ -122,10 +125,10 @@ class Traced:
             except (TypeError, ValueError) as error:
                 return graph, None, error
 
-        graph, result, error = attempt(False)
+        graph, result, error = attempt(bool(self.wide))
         floats = [v.dtype for v in (t.variable for t in graph.variables.values()) if v.dtype.kind == "f"]
-        given = [a.dtype for a in arrays if a.dtype.kind == "f"]
-        if np.float64 in (floats or (given if len(set(given)) == 1 and backend == "numpy" else ())):
+        given = {a.dtype for a in arrays if a.dtype.kind == "f"} if self.wide is None and backend == "numpy" else set()
+        if not self.wide and (FLOAT64 in floats or not floats and given == {FLOAT64}):
             graph, result, error = attempt(True)
         if error is not None:
             raise error
@@ -457,7 +460,7 @@ def run_eager(owner: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     def build():
         name = getattr(owner, "name", type(owner).__name__)
         names = ["x"] if len(arrays) == 1 else [f"x{i}" for i in range(len(arrays))]
-        return Traced(call, arrays, names, name, training, get_backend())
+        return Traced(call, arrays, names, name, training, get_backend(), getattr(owner, "dtype", None) == "float64")
 
     return cache.run(key, build, arrays)[1]
 

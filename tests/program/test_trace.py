@@ -178,6 +178,15 @@ def test_float64_variables_make_a_float64_program():
     np.testing.assert_allclose(g, x * np.exp(x * [1, 2]), rtol=1e-14)
 
 
+def test_without_variables_the_arrays_decide_on_the_numpy_backend():
+    for backend in BACKENDS:
+        with fastnn.backend(backend):
+            wide = backend == "numpy"
+            assert fastnn.program(lambda x: x * 2)(np.ones(2)).dtype == (np.float64 if wide else np.float32)
+            assert fastnn.program(lambda x: x * 2)(np.ones(2, np.float32)).dtype == np.float32
+            assert run_eager(Scaler(), (np.ones((1, 2)), 0)).dtype == np.float32  # as a layer of float32
+
+
 def test_strided_read_only_and_nested_arguments(backend):
     w = Variable([1.0, 2.0])
     x = np.arange(8.0)[::-4]
@@ -318,9 +327,10 @@ def test_layers_learn_whether_it_is_training():
         seen.append(x.graph.training)
         return x
 
-    fastnn.program(step)([1.0])
-    fastnn.program(training=False)(step)([1.0])
-    value_and_grad(lambda x: ops.sum(step(x)), [])([1.0])
+    x = np.ones(1, np.float32)
+    fastnn.program(step)(x)
+    fastnn.program(training=False)(step)(x)
+    value_and_grad(lambda x: ops.sum(step(x)), [])(x)
     assert seen == [True, False, True]
 
 
