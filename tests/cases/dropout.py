@@ -19,5 +19,6 @@ CASES += [Case(d.dropout, draw(257, step), {"rate": rate, "key0": 5, "key1": 6},
 CASES += [Case(d.dropout, draw((5, 3, 17), 1), {"rate": 0.5, "key0": 5, "key1": 6}, "5x3x17", exact=True)]
 for shape in ((0,), (1,), (31,), (32,), (33,), (5, 17), (1000,)):
     key = {"key0": 9, "key1": 2**31, "shape": shape}
-    for kernel, attrs in ((d.random_uniform, {"low": -0.3, "high": 0.7}), (d.random_normal, {"mean": 0.1, "stddev": 2.0})):
+    uniform, normal = {"low": -0.3, "high": 0.7}, {"mean": 0.1, "stddev": 2.0}
+    for kernel, attrs in ((d.random_uniform, uniform), (d.random_normal, normal)):
         CASES.append(Case(kernel, lambda rng: (np.float64(3),), {**key, **attrs}, f"{shape}", exact=True))

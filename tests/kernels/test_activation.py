@@ -45,10 +45,11 @@ def test_softmax_and_its_gradient_are_torchs(log):
 
 
 VALUES = [  # kind, x, y; worked by hand
-    ("linear", -2.5, -2.5), ("relu", -2.5, 0.0), ("relu", 2.5, 2.5), ("sigmoid", 0.0, 0.5), ("sigmoid", np.log(3), 0.75),
-    ("tanh", np.log(3) / 2, 0.5), ("elu", -np.log(2), -0.35), ("elu", 3.0, 3.0),
+    ("linear", -2.5, -2.5), ("relu", -2.5, 0.0), ("relu", 2.5, 2.5), ("sigmoid", 0.0, 0.5),
+    ("sigmoid", np.log(3), 0.75), ("tanh", np.log(3) / 2, 0.5), ("elu", -np.log(2), -0.35), ("elu", 3.0, 3.0),
     ("selu", 1.0, 1.0507009873554805), ("selu", -np.log(2), -0.8790496704236883), ("gelu", 1.0, 0.8413447460685429),
-    ("gelu", -1.0, -0.15865525393145707), ("gelu_tanh", 1.0, 0.8411919906082768), ("silu", np.log(3), 0.75 * np.log(3)),
+    ("gelu", -1.0, -0.15865525393145707), ("gelu_tanh", 1.0, 0.8411919906082768),
+    ("silu", np.log(3), 0.75 * np.log(3)),
     ("softplus", 0.0, np.log(2)), ("softplus", 40.0, 40.0), ("exponential", 0.0, 1.0),
 ]
 

@@ -29,13 +29,12 @@ def test_examples_of_modules(module):
     assert doctest.testmod(module).failed == 0
 
 
-def odd(array, pad=32):
-    """The array in the middle of a larger one, 4 bytes off any alignment; returns both."""
+def odd(array, pad=128):
+    """The array's bytes in the middle of more, aligned to one element and no better; and where they start."""
     array = np.asarray(array)
-    whole = np.full(array.nbytes + 2 * pad * 4, 0xAB, np.uint8)
-    start = pad * 4 + 4 - (whole.ctypes.data % 8)
-    view = whole[start:start + array.nbytes]
-    view[...] = np.frombuffer(array.tobytes(), np.uint8)
+    whole = np.full(array.nbytes + 2 * pad, 0xAB, np.uint8)
+    start = pad // 2 + (array.itemsize - whole.ctypes.data - pad // 2) % 64
+    whole[start:start + array.nbytes] = np.frombuffer(array.tobytes(), np.uint8)
     return whole, start
 
 
