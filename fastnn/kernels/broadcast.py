@@ -50,13 +50,13 @@ def collapse(out: Shape, *strides: Sequence[int]) -> tuple[list[int], list[list[
         here = [s[axis] for s in strides]
         if n == 1:
             continue
-        if sizes and all(t[-1] == h * n for t, h in zip(steps, here)):
+        if sizes and all(t[-1] == h * n for t, h in zip(steps, here, strict=True)):
             sizes[-1] *= n
-            for t, h in zip(steps, here):
+            for t, h in zip(steps, here, strict=True):
                 t[-1] = h
         else:
             sizes.append(n)
-            for t, h in zip(steps, here):
+            for t, h in zip(steps, here, strict=True):
                 t.append(h)
     return (sizes, steps) if sizes else ([1], [[0] for _ in strides])
 

@@ -314,8 +314,9 @@ class concat(_Move):  # noqa: N801
         axis = norm_axis(self.name, call.attr("axis"), call["a"].shape)
         cut, end = call["a"].shape[axis], call["y"].shape[axis]
         need = call.extra.get("need")
-        found = {"a": (0, cut), "b": (cut, end)}
-        return {n: slice_axis(y, axis=axis, start=i, stop=j) for n, (i, j) in found.items() if need is None or n in need}
+        parts = {"a": (0, cut), "b": (cut, end)}
+        return {n: slice_axis(y, axis=axis, start=i, stop=j) for n, (i, j) in parts.items()
+                if need is None or n in need}
 
 
 @register

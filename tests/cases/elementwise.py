@@ -8,7 +8,8 @@ from tests.cases import Case
 SIZES = (0, 1, 15, 16, 17, 31, 33, 100, 300)
 SHAPES = (  # of a and b
     ((17,), (17,)), ((300,), (300,)), ((0, 3), (3,)), ((33,), (1,)), ((1,), (33,)), ((5, 17), (17,)), ((17,), (5, 17)),
-    ((5, 17), (5, 1)), ((5, 1), (1, 17)), ((2, 3, 4), (3, 1)), ((2, 1, 4, 1), (3, 1, 5)), ((1, 1), (1,)), ((64, 10), (10,)),
+    ((5, 17), (5, 1)), ((5, 1), (1, 17)), ((2, 3, 4), (3, 1)), ((2, 1, 4, 1), (3, 1, 5)), ((1, 1), (1,)),
+    ((64, 10), (10,)), ((10,), (64, 10)), ((70, 100), (100,)), ((3, 300), (300,)),
 )
 
 
@@ -23,9 +24,9 @@ def normal(*shapes):
 def apart(*shapes):
     """Values of which no two are nearer than 0.01, for what has a kink where they meet."""
     def make(rng):
-        total = sum(int(np.prod(s)) for s in shapes)
-        values = rng.permutation(total) * 0.02 + rng.uniform(0, 0.01, total) - 0.01 * total
-        return tuple(v.reshape(s) for v, s in zip(np.split(values, np.cumsum([int(np.prod(s)) for s in shapes])[:-1]), shapes))
+        ends = np.cumsum([int(np.prod(s)) for s in shapes])
+        values = rng.permutation(ends[-1]) * 0.02 + rng.uniform(0, 0.01, ends[-1]) - 0.01 * ends[-1]
+        return tuple(v.reshape(s) for v, s in zip(np.split(values, ends[:-1]), shapes, strict=True))
     return make
 
 
@@ -53,14 +54,19 @@ for a, b in SHAPES:
     CASES.append(Case(e.power, mixed(positive(a, b), 1), {}, label(a, b), terms=1, grad=("a", "b"), small=small))
 
 
-def condition(c, a, b):
-    return lambda rng: (rng.integers(0, 2, c).astype(float), *(None if s is None else rng.normal(size=s) for s in (a, b)))
+def condition(c, *shapes):
+    """Zeros and ones, then normal values, or None where there is no shape."""
+    return lambda rng: (rng.integers(0, 2, c).astype(float),
+                        *(None if s is None else rng.normal(size=s) for s in shapes))
 
 
-for c, a, b in (((17,), (17,), (17,)), ((300,), (1,), (300,)), ((33,), (33,), (1,)), ((33,), (1,), (1,)), ((5, 17), None, (17,)),
-                ((5, 1), (5, 17), None), ((17,), (5, 1), (17,)), ((2, 3, 1), (1, 4), (3, 4)), ((0,), (1,), (1,)), ((4, 4), None, None)):
+for c, a, b in (
+    ((17,), (17,), (17,)), ((300,), (1,), (300,)), ((33,), (33,), (1,)), ((33,), (1,), (1,)), ((5, 17), None, (17,)),
+    ((5, 1), (5, 17), None), ((17,), (5, 1), (17,)), ((2, 3, 1), (1, 4), (3, 4)), ((0,), (1,), (1,)),
+    ((4, 4), None, None),
+):
     CASES.append(Case(e.where, condition(c, a, b), {}, label(*(s or () for s in (c, a, b))), exact=True,
-                      grad=tuple(n for n, s in (("a", a), ("b", b)) if s), small=True))
+                      grad=tuple(n for n, s in (("a", a), ("b", b)) if s)))
 
 for n in SIZES:
     small = n <= 33
@@ -74,8 +80,9 @@ for n in SIZES:
         CASES.append(Case(kernel, positive((n,)), {}, f"{n}", terms=1, grad=("x",), small=small))
     for kernel in (e.exp, e.expm1, e.erf):
         CASES.append(Case(kernel, normal((n,)), {}, f"{n}", terms=1, grad=("x",), small=small))
-    CASES.append(Case(e.affine, normal((n,)), {"scale": -1.5, "offset": 0.3}, f"{n}", terms=2, grad=("x",), small=small))
-    CASES.append(Case(e.clip, apart((n,)), {"low": -0.105, "high": 0.155}, f"{n}", exact=True, grad=("x",), small=small))
+    line, band = {"scale": -1.5, "offset": 0.3}, {"low": -0.105, "high": 0.155}
+    CASES.append(Case(e.affine, normal((n,)), line, f"{n}", terms=2, grad=("x",), small=small))
+    CASES.append(Case(e.clip, apart((n,)), band, f"{n}", exact=True, grad=("x",), small=small))
     CASES.append(Case(e.clip_grad, normal((n,), (n,)), {"low": -0.5, "high": 1.0}, f"{n}", exact=True))
     CASES.append(Case(e.copy, normal((n,)), {}, f"{n}", exact=True, grad=("x",), small=small))
 
