@@ -43,6 +43,9 @@ int64_t fnn_run(fnn_program *program, int64_t steps, char *const *rows, int64_t 
 /* The same without a budget, each call alone (its tiles over the team) with the clock around it. */
 int64_t fnn_profile(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int threads);
 
+/* Other estimates of what the calls cost one thread, in nanoseconds; 0 or a negative code. */
+int64_t fnn_set_costs(fnn_program *program, const double *ns);
+
 /* Run one call of the program, nothing else. */
 int64_t fnn_run_line(fnn_program *program, int64_t line, int threads);
 
