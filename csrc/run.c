@@ -106,12 +106,18 @@ static inline void fetch(const fnn_program *p, char *const *rows, int64_t row)
     }
 }
 
-/* The program belongs to this run; memory is there; the team is taken if there is use for it. */
-static int enter(fnn_program *p, int *threads, os_float_mode *mode)
+/* The program is ours from now on, or FNN_BUSY. */
+static int own(fnn_program *p)
 {
     unsigned me = fnn_fork_count() + 1, seen = atomic_load(&p->running);
     /* A run that was in progress at a fork is void in the child, whose fork count is higher. */
-    if (seen == me || !atomic_compare_exchange_strong(&p->running, &seen, me))
+    return seen != me && atomic_compare_exchange_strong(&p->running, &seen, me) ? 0 : FNN_BUSY;
+}
+
+/* The program belongs to this run; memory is there; the team is taken if there is use for it. */
+static int enter(fnn_program *p, int *threads, os_float_mode *mode)
+{
+    if (own(p))
         return FNN_BUSY;
     if (fnn_need_scratch(p->scratch)) {
         atomic_store(&p->running, 0);
@@ -207,6 +213,17 @@ int64_t fnn_profile(fnn_program *p, int64_t steps, char *const *rows, int64_t of
     }
     leave(p, threads, mode);
     return steps;
+}
+
+int64_t fnn_set_costs(fnn_program *p, const double *ns)
+{
+    if (own(p))
+        return FNN_BUSY;
+    for (int64_t i = 0; i < p->line_count; i++)
+        p->lines[i].cost_ns = ns[i];
+    p->planned = 0;
+    atomic_store(&p->running, 0);
+    return 0;
 }
 
 int64_t fnn_run_line(fnn_program *p, int64_t line, int threads)

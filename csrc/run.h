@@ -45,6 +45,8 @@ int64_t fnn_profile(fnn_program *program, int64_t steps, char *const *rows, int6
 
 /* Whether n floats are all finite. */
 int fnn_finite(const float *x, int64_t n);
+/* Other estimates of what the calls cost one thread, in nanoseconds; 0 or a negative code. */
+int64_t fnn_set_costs(fnn_program *program, const double *ns);
 
 /* Run one call of the program, nothing else. */
 int64_t fnn_run_line(fnn_program *program, int64_t line, int threads);

@@ -36,8 +36,9 @@
  * the announcements.  Both are sequentially consistent, so one of them sees the other.
  *
  * A crowded machine.  A worker that lost its core while it held a chunk keeps the caller waiting for
- * a time slice, some milliseconds.  The caller notes that (a stall) and works alone for a while, at
- * first SOLO_NS and up to SOLO_MAX_NS if it goes on.
+ * a time slice, some milliseconds.  The caller notes that (a stall) and works alone for a while: some
+ * times as long as it had to wait, twice as long as the last time if that is not long ago, and never
+ * longer than SOLO_MAX_NS.
  *
  * Two on one core.  In a virtual machine Linux may wake a worker on the caller's core while another
  * one idles (an idle virtual CPU that its host has put to sleep counts as preempted, and the
@@ -52,7 +53,7 @@
 
 #define WAIT_SPIN_NS 50000   /* the caller, for the last claimed chunk */
 #define STALL_NS 100000      /* longer than that (and than three times its own part) is a stall */
-#define SOLO_NS 4000000
+#define SOLO_TIMES 4         /* alone for that many times the wait */
 #define SOLO_MAX_NS 64000000
 #define MOVE_NS 4000000
 
@@ -82,7 +83,7 @@ static struct {
     _Atomic int64_t solo_until;
     int64_t solo_ns, stall_end, left;
     fnn_team_counts counts;
-} team = {.threads = 1, .solo_ns = SOLO_NS};
+} team = {.threads = 1};
 
 static worker workers[FNN_MAX_THREADS];
 static atomic_uint forks;
@@ -322,8 +323,10 @@ static void wait_for_workers(uint32_t chunks, int64_t level_start)
     atomic_store(&team.waiting, 0);
     now = os_now_ns();
     if (now - start > STALL_NS + 3 * own) {
-        int soon = now - team.stall_end < 4 * team.solo_ns;
-        team.solo_ns = !soon ? SOLO_NS : team.solo_ns < SOLO_MAX_NS ? 2 * team.solo_ns : SOLO_MAX_NS;
+        int64_t solo = SOLO_TIMES * (now - start);
+        if (now - team.stall_end < 4 * team.solo_ns && solo < 2 * team.solo_ns) /* again, so soon */
+            solo = 2 * team.solo_ns;
+        team.solo_ns = solo < SOLO_MAX_NS ? solo : SOLO_MAX_NS;
         team.stall_end = now + team.solo_ns;
         atomic_store_explicit(&team.solo_until, team.stall_end, memory_order_relaxed);
         team.counts.stalls++;

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -168,6 +167,8 @@ def _text(path: Path) -> str:
 
 
 def _sysctl(name: str) -> str:
+    import subprocess  # only here: not worth its time at every import
+
     try:
         done = subprocess.run(["sysctl", "-n", name], check=False, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.SubprocessError):
@@ -230,8 +231,8 @@ def ceilings(threads: int | None = None) -> Ceilings:
     if l3 >= 4 * threads * l2:
         sizes[l3 // 4] = "L3"
     sizes[min(max(64 << 20, 3 * l3), 512 << 20)] = "memory"
-    copy = {size: measure_copy(size, threads) for size in sizes}
-    return Ceilings(threads, measure_peak(threads), copy, sizes)
+    peak = measure_peak(threads)  # first: it also gives each thread the time to find its core
+    return Ceilings(threads, peak, {size: measure_copy(size, threads) for size in sizes}, sizes)
 
 
 def measure_peak(threads: int | None = None) -> float:
@@ -261,9 +262,12 @@ def measure_copy(nbytes: int, threads: int | None = None) -> float:
     return _cache[key]
 
 
-def _best(once, at_least: int = 4, seconds: float = 0.03) -> float:
-    """The shortest of several timings; `once` runs the thing and returns its seconds."""
-    end = time.perf_counter() + seconds
+def _best(once, threads: int = 1, at_least: int = 3) -> float:
+    """The shortest of several timings; `once` runs the thing and returns its seconds.
+
+    Several threads get longer: they may need a while until each has a core.
+    """
+    end = time.perf_counter() + (0.02 if threads == 1 else 0.06)
     times: list[float] = []
     while len(times) < at_least or time.perf_counter() < end:
         times.append(once())
@@ -283,14 +287,17 @@ def _native_peak(core, threads: int) -> float:
     sink = np.zeros(16 * tiles, np.float32)
     call = (machine.KERNELS["machine_fma"], [sink.ctypes.data], [iterations], [], tiles, 1, 0, 0, 1e-3, None)
     program = core.Executor([call])
-    seconds = _best(lambda: _timed(program.run, 1, [], [], threads, 1.0))
+    seconds = _best(lambda: _timed(program.run, 1, [], [], threads, 1.0), threads)
     return tiles * iterations * machine.fma_flops() / seconds / 1e9
 
 
 def _native_copy(core, n: int, threads: int) -> float:
     from .kernels.native import machine
 
-    x, y = np.ones(n, np.float32), np.zeros(n, np.float32)
+    # Aligned to cache lines, as the arrays of a program are; an odd number of lines apart in each page.
+    memory = np.ones(2 * n + 1024, np.float32)
+    start = -memory.ctypes.data % 64 // 4
+    x, y = memory[start:], memory[start + (n + 31) // 16 * 16 + 16 * 21:]
     # One tile per thread while that fits a cache, so that each copies the same part each time.
     tiles = threads if n < 1 << 22 else 16 * threads
     block = -(-n // (16 * tiles)) * 16
@@ -298,7 +305,7 @@ def _native_copy(core, n: int, threads: int) -> float:
     call = (machine.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, repeat], [],
             -(-n // block), 1, 0, 0, 1e-3, None)
     program = core.Executor([call])
-    return 8 * n * repeat / _best(lambda: _timed(program.run, 1, [], [], threads, 1.0)) / 1e9
+    return 8 * n * repeat / _best(lambda: _timed(program.run, 1, [], [], threads, 1.0), threads) / 1e9
 
 
 def _numpy_peak() -> float:

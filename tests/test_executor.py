@@ -153,6 +153,20 @@ def test_profile_runs_the_same_steps_and_times_each_call(threads):
     assert program.profile(0, [], [], threads) == []
 
 
+def test_costs_may_be_corrected():
+    program, x = chain(5, 2, 40, 20, seconds=0.0)
+    want = meaning(x, 20, 60)
+    levels = [core.team_counts()["levels"]]
+    for costs in ([0.0] * 10, [1e-3] * 10, [math.nan, -1.0] * 5):
+        program.set_costs(costs)
+        program.run(20, [], [], 2, FOREVER)
+        levels.append(core.team_counts()["levels"])
+    np.testing.assert_array_equal(x, want)
+    assert levels[0] == levels[1] and levels[2] == levels[3]
+    with pytest.raises(ValueError, match="10 calls; 1 costs"):
+        program.set_costs([1.0])
+
+
 def test_one_call_alone():
     program, x = chain(3, 1, 10, 2)
     want = x.copy()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +226,9 @@ def test_counts():
     before = core.team_counts()
     program.run(3, [], [], 1, FOREVER)
     assert core.team_counts() == before
-    program.run(200, [], [], 2, FOREVER)
+    end = time.monotonic() + 10  # on a crowded machine the caller works alone for a while
+    while core.team_counts()["levels"] == before["levels"] and time.monotonic() < end:
+        program.run(20, [], [], 2, FOREVER)
     after = core.team_counts()
     assert after["workers"] >= 1 and after["levels"] > before["levels"]
 

@@ -41,6 +41,7 @@ cdef extern from "run.h" nogil:
     int FNN_NO_MEMORY, FNN_BUSY
     int64_t fnn_run(fnn_program *program, int64_t steps, char **rows, int64_t offset, int threads, double budget)
     int64_t fnn_profile(fnn_program *program, int64_t steps, char **rows, int64_t offset, int threads)
+    int64_t fnn_set_costs(fnn_program *program, const double *ns)
     int64_t fnn_run_line(fnn_program *program, int64_t line, int threads)
 cdef extern from "os.h" nogil:
     void *os_alloc(size_t bytes)
@@ -172,8 +173,7 @@ cdef class Executor:
                 (<void **> line.call.buf)[len(buffers) - 1] = follow
             line.tiles = tiles
             line.grain = grain
-            # A number from 0 to a quarter of an hour, whatever the estimate was (NaN counts as 0).
-            line.cost_ns = min(1e12, seconds * 1e9) if seconds > 0 else 0.0
+            line.cost_ns = nanoseconds(seconds)
             self.p.scratch = max(self.p.scratch, <size_t> need)
             line += 1
         self.p.level_count = levels
@@ -224,6 +224,24 @@ cdef class Executor:
         free(rows)
         self._checked(done)
         return [(self.p.min_ns[i], self.p.total_ns[i]) for i in range(self.p.line_count)]
+
+    def set_costs(self, list seconds):
+        """Put other estimates (or measured times) in place of the calls' `estimated seconds`, one per call.
+
+        They decide which levels the threads share and how those are cut; results do not depend on them.
+        """
+        cdef int64_t done
+        if len(seconds) != self.p.line_count:
+            raise ValueError(f"This program has {self.p.line_count} calls; {len(seconds)} costs came.")
+        cdef list values = [nanoseconds(s) for s in seconds]
+        cdef double *ns = <double *> malloc((len(values) + 1) * sizeof(double))
+        if ns == NULL:
+            raise MemoryError
+        for i in range(self.p.line_count):
+            ns[i] = values[i]
+        done = fnn_set_costs(self.p, ns)
+        free(ns)
+        self._checked(done)
 
     def step_call(self, int64_t i, int threads=1):
         """Run call i once and nothing else: for looking at a program call by call."""
@@ -292,6 +310,11 @@ cdef class Executor:
         if done == FNN_NO_MEMORY:
             raise MemoryError(f"No memory for the {self.p.scratch} bytes of scratch memory that a thread needs.")
         return done
+
+
+cdef double nanoseconds(seconds) except -1:
+    """At most a quarter of an hour, whatever the estimate was; NaN counts as 0."""
+    return min(1e12, seconds * 1e9) if seconds > 0 else 0.0
 
 
 cdef void *carve(char **at, size_t bytes) noexcept:
