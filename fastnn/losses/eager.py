@@ -36,7 +36,7 @@ class Eager:
 
         An input that is ``None`` is handed on as ``None``.
         """
-        given = {n: np.ascontiguousarray(a) for n, a in arrays.items() if a is not None}
+        given = {n: np.asarray(a, order="C") for n, a in arrays.items() if a is not None}
         key = (get_backend(), tuple((n, a.shape, a.dtype.str) for n, a in given.items()))
         with self._lock:
             if key not in self._programs:

@@ -185,6 +185,13 @@ def test_by_hand():
     np.testing.assert_allclose(BinaryCrossentropy(from_logits=True)([1.0], [0.0]), np.log(2), rtol=1e-6)
 
 
+def test_steps_of_a_row_are_elements_of_the_mean():
+    y, t = np.array([[[1.0], [2.0], [3.0]], [[0.0], [0.0], [2.0]]]), np.zeros((2, 3, 1))
+    assert MeanSquaredError()(t, y) == 3.0  # (1 + 4 + 9 + 4) / 6
+    assert MeanSquaredError(reduction="sum")(t, y) == 18.0
+    assert MeanSquaredError(reduction="mean_with_sample_weight")(t, y, [3.0, 0.0]) == np.float32(14 / 3)
+
+
 def test_a_weight_of_two_is_the_row_twice():
     y, t = RNG.normal(0, 1, (3, 2)), RNG.normal(0, 1, (3, 2))
     twice = [0, 0, 1, 2]

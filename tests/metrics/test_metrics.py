@@ -77,6 +77,14 @@ def test_mean(keras):
         np.testing.assert_allclose(ours.result(), theirs.result(), rtol=1e-6)
 
 
+def test_a_row_counts_once_however_long_it_is():
+    m = metrics.Mean()
+    m.update_state([[1.0, 1.0, 1.0, 1.0]])
+    m.update_state([[3.0]], [1.0])
+    m.update_state([[5.0, 5.0]], [[1.0, 1.0]])
+    assert m.result() == 3.0 and m.count == 3.0
+
+
 def test_by_hand():
     assert metrics.SparseCategoricalAccuracy()([2, 1, 0], [[0, 0, 1], [0, 1, 0], [0, 1, 0]], [1, 1, 2]) == 0.5
     assert metrics.Accuracy()([1.0, np.nan, 3.0, 4.0], [1.0, 2.0, np.nan, 4.0]) == 0.5

@@ -179,7 +179,7 @@ def traced(optimizer, made, scale=2.0, times=1):
     grads = [multiply(graph.feed(v.path, v.shape, v.dtype), graph.constant(scale, v.dtype)) for v in made]
     for _ in range(times):
         optimizer.apply(grads, made)
-    return Program(graph, backend="numpy"), graph
+    return Program(graph), graph
 
 
 @pytest.mark.parametrize("make", [lambda: Adam(0.02), lambda: SGD(0.1, momentum=0.9, global_clipnorm=1.0)])
