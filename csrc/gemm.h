@@ -34,8 +34,6 @@ enum { FNN_LINEAR, FNN_RELU, FNN_SIGMOID, FNN_TANH, FNN_ELU, FNN_SELU };
 typedef void (*fnn_gemm_tile)(const float *a, int64_t as, const float *b, int64_t bs, float *c, int64_t cs,
                               int64_t k, int64_t lanes, const float *bias, int64_t mode);
 
-static inline void fnn_prefetch(const void *p) { __builtin_prefetch(p); }
-
 /* The same for FNN_GEMM_ROWS rows and `width` whole vectors, which also copies its part of B:
  * keep[k * width * lanes + j] = b[k * bs + j].  Packing then costs little more than its stores: what it
  * waits for comes while the FMAs run. */

@@ -46,7 +46,6 @@ cdef extern from "gemm.h" nogil:
         void (*derive)(int64_t activation, float alpha, float *c, const float *y, int64_t cs, int64_t rows,
                        int64_t columns) noexcept nogil
         void (*sum_rows)(float *sum, const float *src, int64_t pitch, int64_t rows, int64_t columns) noexcept nogil
-    void fnn_prefetch(const void *p)
     const fnn_gemm_ops *fnn_gemm(const fnn_ops *table)
 
 cdef enum:
@@ -81,8 +80,6 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
     cdef float *b_block = a_panel + FNN_GEMM_STRIPE * FNN_GEMM_PANEL * FNN_GEMM_DEPTH
     cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
     cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
-    cdef int64_t ahead_row, ahead_share, n, q
-    cdef const float *ahead
     cdef bint pack = b_columns or (panels >= PACK_PANELS and depth * b_pitch >= BIG)
     cdef bint pack_a
     cdef const float *ap
@@ -130,18 +127,9 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
             else:
                 tile = g.row_form[m]
                 ap = a + i * a_pitch + k
-            ahead, ahead_row = a + (i + m) * a_pitch + k, rows - i - m if not a_columns else 0
-            ahead_row = smaller(ahead_row, m)
-            ahead_share = ceil_div(ahead_row * width, columns)
             j = 0
             while j < columns:
                 left = columns - j
-                # fetch the next panel of A while this one is multiplied: a share of its rows each time
-                for n in range(smaller(ahead_share, ahead_row)):
-                    for q in range(0, kn, 16):
-                        fnn_prefetch(ahead + q)
-                    ahead += a_pitch
-                    ahead_row -= 1
                 if pack:
                     left = smaller(left, width - j % width)
                     bp = b_block + j // width * width * kn + j % width
