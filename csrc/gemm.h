@@ -17,7 +17,7 @@ enum {
     FNN_GEMM_PANEL = 8,     /* floats between the k's of a packed panel of A in column form */
     FNN_GEMM_STRIPE = 8,    /* panels of A in column form that are packed at once: they share cache lines */
     FNN_GEMM_DEPTH = 416,   /* k's of one block: with 256 columns a block of B is 416 KiB of a 1 MiB L2 */
-    FNN_GEMM_AHEAD = 4,     /* rows by which packing fetches ahead */
+    FNN_GEMM_AHEAD = 8,     /* rows by which packing fetches ahead */
 };
 
 enum { FNN_GEMM_ADD = 1, FNN_GEMM_RELU = 2 };  /* `mode` of a micro-kernel */
@@ -32,16 +32,20 @@ enum { FNN_GEMM_ADD = 1, FNN_GEMM_RELU = 2 };  /* `mode` of a micro-kernel */
 typedef void (*fnn_gemm_tile)(const float *a, int64_t as, const float *b, int64_t bs, float *c, int64_t cs,
                               int64_t k, int64_t lanes, const float *bias, int64_t mode);
 
-static inline void fnn_prefetch(const void *p) { __builtin_prefetch(p); }
+/* The same for FNN_GEMM_ROWS rows and `width` whole vectors, which also copies its part of B:
+ * keep[k * width * lanes + j] = b[k * bs + j].  Packing then costs little more than its stores: what it
+ * waits for comes while the FMAs run. */
+typedef void (*fnn_gemm_tile_and_keep)(float *keep, const float *a, int64_t as, const float *b, int64_t bs, float *c,
+                                       int64_t cs, int64_t k, int64_t lanes, const float *bias, int64_t mode);
 
 struct fnn_gemm_ops {
     int64_t lanes;      /* floats of a vector */
     int64_t width;      /* vectors of a packed panel of B */
-    int64_t pack_panels;    /* a B beyond L2 is packed if at least so many panels of rows read it */
     int8_t widest[FNN_GEMM_ROWS + 1];   /* vectors of the widest micro-kernel for so many rows */
     /* by rows and vectors; there are 1, 2, ... up to 4 or what `widest` says, and, where it says so, 8 */
     fnn_gemm_tile row_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
     fnn_gemm_tile column_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
+    fnn_gemm_tile_and_keep row_form_and_keep, column_form_and_keep;
 
     /* to[panel, k, j] = from[k * pitch + panel * width * lanes + j]: panels one after the other */
     void (*pack)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);

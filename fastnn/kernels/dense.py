@@ -39,7 +39,7 @@ def grid(m: int, n: int, k: int, transposed: bool = False) -> tuple[int, int]:
             return rows, columns
         cut_rows, cut_columns = rows >= (128 if transposed else 32), columns > PANEL
         if cut_rows and (small or columns <= 2 * PANEL <= rows or not cut_columns):
-            down += 1
+            down *= 2
         elif cut_columns:
             across += 1
         else:
@@ -263,8 +263,8 @@ class dense_grad_weight(Product):  # noqa: N801
         # Panels of all columns, for `then`. As many rows as the tile size asks for, but no more than
         # leave the panel in L2, and at least 4 and at most 32 tiles.
         (m, k), n = call["x"].shape, call["dz"].shape[1]
-        rows = max(TILE / max(2 * m * n, 1), k / 32)
-        rows = min(rows, k / 4 if m * n * k > 5e5 else k, max(64, 2**17 / max(n, 1)))
+        rows = max(TILE / max(2 * m * n, 1), k / TILES)
+        rows = min(rows, k / 4 if m * n * k > 5e5 else k, ROWS)
         rows = max(1, blocks(int(rows), 16)) * 16
         return rows, max(1, blocks(blocks(max(n, 1), blocks(max(n, 1), COLUMNS)), PANEL)) * PANEL
 

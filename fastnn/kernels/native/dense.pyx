@@ -26,13 +26,17 @@ cdef extern from "gemm.h" nogil:
     ctypedef void (*fnn_gemm_tile)(const float *a, int64_t a_step, const float *b, int64_t b_step, float *c,
                                    int64_t c_step, int64_t k, int64_t lanes, const float *bias,
                                    int64_t mode) noexcept nogil
+    ctypedef void (*fnn_gemm_tile_and_keep)(float *keep, const float *a, int64_t a_step, const float *b, int64_t b_step,
+                                            float *c, int64_t c_step, int64_t k, int64_t lanes, const float *bias,
+                                            int64_t mode) noexcept nogil
     ctypedef struct fnn_gemm_ops:
         int64_t lanes
         int64_t width
-        int64_t pack_panels
         int8_t widest[7]
         fnn_gemm_tile row_form[7][9]
         fnn_gemm_tile column_form[7][9]
+        fnn_gemm_tile_and_keep row_form_and_keep
+        fnn_gemm_tile_and_keep column_form_and_keep
         void (*pack)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
         void (*pack_columns)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
         void (*transpose)(float *to, int64_t to_pitch, const float *src, int64_t pitch, int64_t rows,
@@ -42,11 +46,11 @@ cdef extern from "gemm.h" nogil:
         void (*derive)(int64_t activation, float alpha, float *c, const float *y, int64_t cs, int64_t rows,
                        int64_t columns) noexcept nogil
         void (*sum_rows)(float *sum, const float *src, int64_t pitch, int64_t rows, int64_t columns) noexcept nogil
-    void fnn_prefetch(const void *p)
     const fnn_gemm_ops *fnn_gemm(const fnn_ops *table)
 
 cdef enum:
-    BIG = 1 << 18       # floats: a B of this size, 1 MiB, is beyond L2
+    PACK_PANELS = 6     # B is packed if at least so many panels of rows read it and it is ...
+    BIG = 1 << 18       # ... of so many floats, beyond L2: a smaller one is as fast (v4) or faster unpacked
     PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2
 
 
@@ -76,14 +80,15 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
     cdef float *b_block = a_panel + FNN_GEMM_STRIPE * FNN_GEMM_PANEL * FNN_GEMM_DEPTH
     cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
     cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
-    cdef int64_t ahead_row, ahead_share, n, q
-    cdef const float *ahead
-    cdef bint pack = b_columns or (panels >= g.pack_panels and depth * b_pitch >= BIG)
+    cdef bint pack = b_columns or (panels >= PACK_PANELS and depth * b_pitch >= BIG)
     cdef bint pack_a
     cdef const float *ap
     cdef const float *bp
     cdef const float *bias
+    cdef const float *bias_p
+    cdef float *cp
     cdef const fnn_gemm_tile *tile
+    cdef fnn_gemm_tile_and_keep keep = g.column_form_and_keep if a_columns else g.row_form_and_keep
     k_block = ceil_div(ceil_div(depth, k_blocks), 8) * 8 if k_blocks > 1 else depth
     k = 0
     while True:
@@ -97,9 +102,10 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
             if edge.activation == FNN_RELU and edge.y == NULL:
                 mode |= FNN_GEMM_RELU
         if pack:
-            # b_block[panel, k, j] = B[k, panel * width + j]
+            # b_block[panel, k, j] = B[k, panel * width + j]; whole panels are kept by the first panel of rows
             if not b_columns:
-                g.pack(b_block, b + k * b_pitch, b_pitch, kn, columns)
+                j = columns // width * width
+                g.pack(b_block + j * kn, b + k * b_pitch + j, b_pitch, kn, columns - j)
             j = 0
             while b_columns and j < columns:
                 g.transpose(b_block + j * kn, width, b + j * b_pitch + k, b_pitch, smaller(width, columns - j), kn)
@@ -121,18 +127,9 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
             else:
                 tile = g.row_form[m]
                 ap = a + i * a_pitch + k
-            ahead, ahead_row = a + (i + m) * a_pitch + k, rows - i - m if not a_columns else 0
-            ahead_row = smaller(ahead_row, m)
-            ahead_share = ceil_div(ahead_row * width, columns)
             j = 0
             while j < columns:
                 left = columns - j
-                # fetch the next panel of A while this one is multiplied: a share of its rows each time
-                for n in range(smaller(ahead_share, ahead_row)):
-                    for q in range(0, kn, 16):
-                        fnn_prefetch(ahead + q)
-                    ahead += a_pitch
-                    ahead_row -= 1
                 if pack:
                     left = smaller(left, width - j % width)
                     bp = b_block + j // width * width * kn + j % width
@@ -144,8 +141,12 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                 if w > left:
                     w = smaller(left, 4)
                 last = smaller(g.lanes, columns - j - (w - 1) * g.lanes)
-                tile[w](ap, a_step, bp, b_step, c + i * c_pitch + j, c_pitch, kn, last,
-                        bias + j if bias != NULL else NULL, mode)
+                cp, bias_p = c + i * c_pitch + j, bias + j if bias != NULL else NULL
+                if p == 0 and pack and not b_columns and j + width <= columns:
+                    bp = b + k * b_pitch + j
+                    keep(b_block + j * kn, ap, a_step, bp, b_pitch, cp, c_pitch, kn, last, bias_p, mode)
+                else:
+                    tile[w](ap, a_step, bp, b_step, cp, c_pitch, kn, last, bias_p, mode)
                 j += g.lanes * w
             if k_end == depth:
                 if edge.y != NULL:
