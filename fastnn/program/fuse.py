@@ -2,6 +2,7 @@
 
 `prune` drops calls whose results nobody reads. `join_updates` hands the optimizer's update of a weight
 to the call that makes the weight's gradient: each panel of the gradient is used while it is in cache.
+`join_slopes` hands the derivative of an activation to the call that makes the gradient before it.
 """
 
 from __future__ import annotations
@@ -63,6 +64,48 @@ def join_updates(graph: Graph, calls: list[Call]) -> list[Call]:
         at = out.index(update)
         out[at : at + 1] = pieces
     return out
+
+
+def join_slopes(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Let calls that can (their kernel has a slot ``y`` and an attribute ``activation``) apply act'(y) themselves.
+
+    ``dx = dz @ w.T`` followed by ``dx * act'(y)`` becomes one call where nobody else reads the first dx.
+    """
+    fetched = {id(t.base) for t in wanted}
+    readers: dict[int, int] = {}
+    makers: dict[int, Call] = {}
+    for call in calls:
+        for t in call.inputs:
+            if t is not None:
+                readers[id(t.base)] = readers.get(id(t.base), 0) + 1
+        makers.update((id(t.base), call) for t in call.outputs)
+    replaced: dict[int, Call | None] = {}
+    for slope in calls:
+        if slope.kernel.name != "activation_grad" or slope["y"] is None:
+            continue
+        dy, y = slope["dy"], slope["y"]
+        maker = makers.get(id(dy.base))
+        if (maker is None or id(maker) in replaced or "y" not in maker.kernel.optional or maker["y"] is not None
+                or slope.attrs["kind"] not in maker.kernel.choices["activation"]
+                or readers[id(dy.base)] != 1 or id(dy.base) in fetched or not _made_before(y, maker, calls)):
+            continue
+        shape = maker.outputs[0].shape
+        inputs = tuple(y.reshape(shape) if n == "y" else t for n, t in zip(maker.kernel.inputs, maker.inputs))
+        attrs = {**maker.attrs, "activation": slope.attrs["kind"], "alpha": slope.attrs["alpha"]}
+        outputs = (slope.outputs[0].reshape(shape), *maker.outputs[1:])
+        replaced[id(maker)] = Call(maker.kernel, inputs, outputs, attrs, note=maker.note)
+        replaced[id(slope)] = None
+    return [c for c in (replaced.get(id(c), c) for c in calls) if c is not None]
+
+
+def _made_before(t: Tensor, call: Call, calls: list[Call]) -> bool:
+    """Whether t has its value when `call` runs."""
+    for c in calls:
+        if c is call:
+            return False
+        if any(o.base is t.base for o in c.outputs):
+            return True
+    return False
 
 
 def _is_update(call: Call) -> bool:

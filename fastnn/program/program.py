@@ -56,7 +56,7 @@ class Program:
         wanted = list(self.fetches.values())
         calls = fuse.prune(graph.calls, wanted)
         if join:
-            calls = fuse.join_updates(graph, calls)
+            calls = fuse.join_updates(graph, fuse.join_slopes(calls, wanted))
         order = levels(calls)
         by_level = sorted(range(len(calls)), key=lambda i: (order[i], i))
         self.calls: list[Call] = [calls[i] for i in by_level]
