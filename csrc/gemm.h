@@ -14,9 +14,9 @@
 enum {
     FNN_GEMM_ROWS = 6,      /* of the largest micro-kernels */
     FNN_GEMM_WIDEST = 8,    /* vectors of the widest micro-kernel */
-    FNN_GEMM_PANEL = 8,     /* floats between the k's of a packed panel of A in column form */
     FNN_GEMM_STRIPE = 8,    /* panels of A in column form that are packed at once: they share cache lines */
-    FNN_GEMM_DEPTH = 416,   /* k's of one block: with 256 columns a block of B is 416 KiB of a 1 MiB L2 */
+    FNN_GEMM_DEPTH = 416,   /* k's of one block: with 256 columns a block of B is 416 KiB of a 1 MiB L2
+                             * (344, 256 and 192 were no faster on v4 or v3) */
     FNN_GEMM_AHEAD = 8,     /* rows by which packing fetches ahead */
 };
 
@@ -49,7 +49,7 @@ struct fnn_gemm_ops {
 
     /* to[panel, k, j] = from[k * pitch + panel * width * lanes + j]: panels one after the other */
     void (*pack)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
-    /* to[panel, k, i] = from[k * pitch + panel * FNN_GEMM_ROWS + i]; FNN_GEMM_PANEL floats from k to k */
+    /* to[panel, k, i] = from[k * pitch + panel * FNN_GEMM_ROWS + i]; FNN_GEMM_ROWS floats from k to k */
     void (*pack_columns)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
     /* to[j * to_pitch + i] = from[i * pitch + j] */
     void (*transpose)(float *to, int64_t to_pitch, const float *from, int64_t pitch, int64_t rows, int64_t columns);

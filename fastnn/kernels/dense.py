@@ -19,7 +19,7 @@ ROWS, COLUMNS = 256, 256  #: largest tile: its block of B, 416 x 256 floats, is 
 PANEL = 64  #: columns of a tile are a multiple of this: four AVX-512 vectors
 TILE = 5e5  #: FLOPs that a tile should have: 4 to 5 microseconds, against about 0.1 for handing it out
 TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
-SCRATCH = 4 * 416 * (8 * 8 + COLUMNS)  #: bytes: a stripe of A and a block of B (csrc/gemm.h)
+SCRATCH = 4 * 416 * (8 * 6 + COLUMNS)  #: bytes: a stripe of A and a block of B (csrc/gemm.h)
 
 
 def grid(m: int, n: int, k: int, transposed: bool = False) -> tuple[int, int]:

@@ -53,6 +53,11 @@ CASES += [Case(dense_grad_weight, both(*s), {}, label(*s), terms=s[0] + 4, small
 CASES += [Case(dense_grad_weight, both(*s), {}, label(*s), terms=s[0] + 4, small=False)
           for s in [(450, 100, 40), (1000, 33, 300), (20, 300, 600)]]
 
+# packed: a B beyond L2, kept by the first panel; rows 512 floats apart on narrow vectors
+CASES += [Case(k, make(*s), {}, f"{label(*s)},packed", terms=max(s) + 4, small=False)
+          for s in [(64, 300, 900), (64, 512, 520), (300, 530, 512)]
+          for k, make in [(dense, layer), (dense_grad_input, upstream), (dense_grad_weight, both)]]
+
 MATMULS = [((5, 7), (7, 6), {}), ((2, 3, 4), (2, 4, 5), {}), ((2, 3, 4), (4, 5), {}), ((3, 4), (2, 4, 5), {}),
            ((2, 3, 4), (2, 4, 5), {"sum_batch": 1}), ((1, 1), (1, 1), {}), ((2, 30, 17), (2, 17, 33), {}),
            ((40, 500), (500, 70), {}), ((3, 65, 20), (20, 90), {}), ((7, 20, 450), (7, 450, 20), {"sum_batch": 1}),

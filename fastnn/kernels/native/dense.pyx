@@ -1,10 +1,18 @@
 """Matrix products: five loops over the micro-kernels of csrc/gemm.h.
 
-From the outside in: columns and rows (the tiles that threads take, cut by the spec), blocks of k
-(``product``: one block of B is packed into L2), rows (one panel of A is packed into L1), columns (the
-micro-kernel: its part of C stays in registers while k runs). Packing copies an operand in the order
-in which it is read, so that rows whose distance is a power of two do not evict one another and each
-page is visited once.
+From the outside in: tiles of rows and columns (which threads take; cut by the spec, two loops), blocks
+of k, panels of six rows, panels of columns; the innermost, over k, is the micro-kernel, whose part of C
+stays in registers.
+
+Packing copies an operand into the order in which it is read. It is done only where it was measured to
+pay: a B beyond L2 that many rows use (its rows a power of two apart evict one another; the copy is made
+while the first panel is multiplied), a transposed B, and an A in columns if k runs far. What decided,
+GFLOP/s on one core of a Zen 4 with a peak of 118, AVX-512:
+
+    1024^3      32x784x300
+        98              88      B always packed, A packed by rows, 14 x 32 tiles
+       110             106      6 x 64 tiles, A read where it is; B packed from 8 panels on
+       110             112      B packed only beyond L2, tiles of 16 x 64 instead of 32 x 32
 """
 
 from libc.stdint cimport int8_t, int64_t, uintptr_t
@@ -15,7 +23,6 @@ cdef extern from "fastnn.h" nogil:
     pass
 cdef extern from "gemm.h" nogil:
     enum:
-        FNN_GEMM_PANEL
         FNN_GEMM_STRIPE
         FNN_GEMM_DEPTH
         FNN_GEMM_ADD
@@ -51,6 +58,9 @@ cdef extern from "gemm.h" nogil:
 cdef enum:
     PACK_PANELS = 6     # B is packed if at least so many panels of rows read it and it is ...
     BIG = 1 << 18       # ... of so many floats, beyond L2: a smaller one is as fast (v4) or faster unpacked
+    CLASH = 512         # rows a multiple of so many floats apart share L1 sets. Vectors below 64 bytes read a
+                        # line per k or two and lose half of their speed to that: they pack from ...
+    CLASH_DEPTH = 16    # ... so many k's on (AVX2, 128x1024x1024, x.T @ dz: 50 to 99 GFLOP/s; AVX-512: no gain)
     PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2
 
 
@@ -77,10 +87,12 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                   const Edge *edge) noexcept nogil:
     cdef const fnn_gemm_ops *g = fnn_gemm(ops())
     cdef float *a_panel = <float *> scratch()
-    cdef float *b_block = a_panel + FNN_GEMM_STRIPE * FNN_GEMM_PANEL * FNN_GEMM_DEPTH
+    cdef float *b_block = a_panel + FNN_GEMM_STRIPE * FNN_GEMM_ROWS * FNN_GEMM_DEPTH
     cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
     cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
-    cdef bint pack = b_columns or (panels >= PACK_PANELS and depth * b_pitch >= BIG)
+    cdef bint narrow = g.lanes < 16
+    cdef bint clash = narrow and b_pitch % CLASH == 0 and depth >= CLASH_DEPTH
+    cdef bint pack = b_columns or (panels >= PACK_PANELS and (depth * b_pitch >= BIG or clash))
     cdef bint pack_a
     cdef const float *ap
     cdef const float *bp
@@ -94,7 +106,7 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
     while True:
         k_end = smaller(k + k_block, depth)
         kn = k_end - k
-        pack_a = a_columns and kn >= PACK_DEPTH
+        pack_a = a_columns and (kn >= PACK_DEPTH or narrow and a_pitch % CLASH == 0 and kn >= CLASH_DEPTH)
         mode = FNN_GEMM_ADD if add or k > 0 else 0
         bias = NULL
         if k_end == depth:
@@ -122,8 +134,8 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                     # a_panel[panel, k, i] = A[panel * ROWS + i, k]
                     if p % FNN_GEMM_STRIPE == 0:
                         g.pack_columns(a_panel, ap, a_pitch, kn, smaller(FNN_GEMM_STRIPE * FNN_GEMM_ROWS, rows - i))
-                    ap = a_panel + p % FNN_GEMM_STRIPE * FNN_GEMM_PANEL * kn
-                    a_step = FNN_GEMM_PANEL
+                    ap = a_panel + p % FNN_GEMM_STRIPE * FNN_GEMM_ROWS * kn
+                    a_step = FNN_GEMM_ROWS
             else:
                 tile = g.row_form[m]
                 ap = a + i * a_pitch + k
