@@ -71,6 +71,12 @@ class StepProgram:
         graph = Graph(f"{model.name} {'training' if training else 'evaluation'} step, batch {batch}")
         graph.training = training
         graph.frozen = model._compiled_frozen
+        with graph.active():
+            self._trace(graph, model, data, batch, training)
+        self.batch = batch
+        self.program = Program(graph)
+
+    def _trace(self, graph: Graph, model, data, batch: int, training: bool) -> None:
         index = graph.feed("index", (batch,), np.int64)
         with graph.note("data"):
             xs = [gather_rows(graph.source(f"x{i}", a.shape, a.dtype), index, source=str(a.dtype))
@@ -103,8 +109,6 @@ class StepProgram:
             grads = gradients(loss, variables)
             with graph.note("optimizer"):
                 model.optimizer.apply(grads, variables)
-        self.batch = batch
-        self.program = Program(graph)
 
     @staticmethod
     def _target(graph, name, array, loss, index):
@@ -137,7 +141,8 @@ class InferenceProgram:
         graph = Graph(f"{name} inference, batch {shapes[0][0]}")
         graph.training = training
         tensors = [graph.feed(f"x{i}", s, d) for i, (s, d) in enumerate(zip(shapes, dtypes))]
-        self.nest = fn(tensors)
+        with graph.active():
+            self.nest = fn(tensors)
         for i, t in enumerate(flatten(self.nest)):
             graph.fetch(f"y{i}", t)
         self.program = Program(graph)

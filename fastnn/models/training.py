@@ -37,6 +37,7 @@ class Trainer:
 
     def _forget_programs(self) -> None:
         self._step_programs.clear()
+        self.__dict__.pop("_eager_programs", None)
         self._short_call = None
 
     # ------------------------------------------------------------------ compile
