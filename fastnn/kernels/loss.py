@@ -12,6 +12,8 @@ import math
 
 import numpy as np
 
+from .activation import activation_grad, softmax_grad
+from .elementwise import add
 from .spec import Array, Call, Kernel, blocks, like, register
 
 TILE = 4096  #: elements that a tile has at least, if there are as many
@@ -55,11 +57,12 @@ class RowLoss(Kernel):
         return float(self.flops_per_element * self.matrix(call).size)
 
 
-def losses_gradient(call: Call, losses, p=None):
-    """The upstream gradient of ``losses``; the second output serves the gradient and must not be used."""
-    if p is not None:
-        raise TypeError(f"{call.kernel.name}: only the losses have a gradient, not the probabilities beside them.")
-    return losses
+def both(found: list):
+    """The gradient of z from its parts: through the losses, and through the probabilities where they are used, too."""
+    found = [g for g in found if g is not None]
+    if not found:
+        return {}
+    return {"z": found[0] if len(found) == 1 else add(*found)}
 
 
 # ---------------------------------------------------------------------------------------- helpers of the meanings
@@ -121,8 +124,8 @@ class softmax_cross_entropy(RowLoss):
         return -at(logs, labels), np.exp(logs)
 
     def gradient(self, call: Call, losses=None, p=None):
-        g = losses_gradient(call, losses, p)
-        return {} if g is None else {"z": softmax_cross_entropy_grad(g, call["p"], call["labels"])}
+        return both([None if losses is None else softmax_cross_entropy_grad(losses, call["p"], call["labels"]),
+                     None if p is None else softmax_grad(p, call["p"])])
 
 
 @register
@@ -165,11 +168,9 @@ class softmax_cross_entropy_dense(RowLoss):
         return -(smooth(t, label_smoothing, 1 / z.shape[1]) * logs).sum(1), np.exp(logs)
 
     def gradient(self, call: Call, losses=None, p=None):
-        g = losses_gradient(call, losses, p)
-        if g is None:
-            return {}
-        return {"z": softmax_cross_entropy_dense_grad(g, call["p"], call["t"],
-                                                      label_smoothing=call.attr("label_smoothing"))}
+        return both([None if losses is None else softmax_cross_entropy_dense_grad(
+                        losses, call["p"], call["t"], label_smoothing=call.attr("label_smoothing")),
+                     None if p is None else softmax_grad(p, call["p"])])
 
 
 @register
@@ -307,10 +308,9 @@ class sigmoid_cross_entropy(RowLoss):
         return losses.mean(1), np.where(z < 0, e, 1) / (1 + e)
 
     def gradient(self, call: Call, losses=None, p=None):
-        g = losses_gradient(call, losses, p)
-        if g is None:
-            return {}
-        return {"z": sigmoid_cross_entropy_grad(g, call["p"], call["t"], label_smoothing=call.attr("label_smoothing"))}
+        return both([None if losses is None else sigmoid_cross_entropy_grad(
+                        losses, call["p"], call["t"], label_smoothing=call.attr("label_smoothing")),
+                     None if p is None else activation_grad(p, None, call["p"], kind="sigmoid")])
 
 
 @register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from ..spelling import unknown
@@ -29,7 +30,10 @@ def deserialize(data: dict[str, Any], custom_objects: dict[str, type] | None = N
     name = data.get("class_name")
     if name not in known:
         raise unknown("layer class", name, known)
-    return known[name].from_config(data["config"])
+    made, config = known[name], data["config"]
+    if "custom_objects" in inspect.signature(made.from_config).parameters:  # it holds layers itself
+        return made.from_config(config, custom_objects=custom_objects)
+    return made.from_config(config)
 
 
 __all__ = ["Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dropout", "Flatten", "Input",

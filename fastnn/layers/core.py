@@ -10,7 +10,7 @@ import numpy as np
 from .. import activations, initializers
 from ..kernels.dense import dense
 from ..kernels.dropout import dropout
-from ..seeds import key_pair, seed_sequence
+from ..seeds import from_config, key_pair, seed_sequence, to_config
 from .layer import Layer
 from .symbolic import KerasTensor, Node
 
@@ -155,8 +155,8 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         if not isinstance(rate, int | float | np.number) or isinstance(rate, bool) or not 0 <= rate < 1:
             raise ValueError(f"Dropout {self.name}: rate is {rate!r}; a number in [0, 1) is wanted.")
-        self.rate, self.seed = float(rate), seed
-        self.keys = key_pair(seed_sequence(seed))
+        self.rate, self.seed = float(rate), seed_sequence(from_config(seed))
+        self.keys = key_pair(self.seed)
         self.built = True
 
     def call(self, x, training=False):
@@ -165,7 +165,7 @@ class Dropout(Layer):
         return dropout(x, x.graph.step(), rate=self.rate, key0=self.keys[0], key1=self.keys[1])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {**super().get_config(), "rate": self.rate, "seed": to_config(self.seed)}
 
 
 class Flatten(Layer):

@@ -7,6 +7,7 @@ import itertools
 import re
 import threading
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from .. import initializers
 from ..program.graph import Graph, Tensor
 from ..program.variable import Variable
-from .symbolic import KerasTensor, Node, flatten, map_tree, symbolic
+from .symbolic import KerasTensor, Node, flatten, map_tree
 
 _counters: dict[str, itertools.count] = defaultdict(itertools.count)
 _counter_lock = threading.Lock()
@@ -71,6 +72,8 @@ class Layer:
         self.nodes: list[Node] = []
         if input_dim is not None:
             input_shape = (input_dim,)
+        if isinstance(input_shape, int | np.integer):
+            input_shape = (input_shape,)
         self._given_shape = None if input_shape is None else (None, *input_shape)
         self._build_shape = None
         parameters = inspect.signature(self.call).parameters
@@ -100,7 +103,7 @@ class Layer:
     def compute_output_shape(self, input_shape):
         """Shape that comes out for a shape that goes in, both with None for the batch."""
         dtype = self.dtype
-        inputs = map_shape(lambda s: KerasTensor(s, dtype), input_shape)
+        inputs = map_shapes(lambda s: KerasTensor(s, dtype), input_shape)
         return map_tree(lambda t: t.shape, self._infer((inputs,), {}))
 
     # ------------------------------------------------------------------ variables
@@ -125,9 +128,24 @@ class Layer:
     def __setattr__(self, key: str, value: Any) -> None:
         if not key.startswith("_"):
             for item in flatten(value) if isinstance(value, list | tuple | dict) else [value]:
-                if isinstance(item, Layer) and not any(item is known for known in self._sublayers):
-                    self._sublayers.append(item)
+                self._adopt(item)
         object.__setattr__(self, key, value)
+
+    def _adopt(self, item: Any) -> None:
+        """A layer or variable in an attribute belongs to this layer."""
+        if isinstance(item, Layer | Variable) and "_sublayers" not in self.__dict__:
+            raise RuntimeError(f"{type(self).__name__}: call super().__init__() before setting layers or variables.")
+        for kind, mine in ((Layer, self._sublayers), (Variable, self._variables)):
+            if isinstance(item, kind) and not any(item is known for known in mine):
+                mine.append(item)
+
+    def _children(self) -> list[Layer]:
+        """The layers directly below, also those that were put later into lists and dicts among the attributes."""
+        for key, value in self.__dict__.items():
+            if not key.startswith("_") and key != "nodes" and isinstance(value, list | tuple | dict):
+                for item in flatten(value):
+                    self._adopt(item)
+        return self._sublayers
 
     def _flatten_layers(self) -> list[Layer]:
         """This layer and all below it, each once, outermost first."""
@@ -137,7 +155,7 @@ class Layer:
             layer = todo.pop(0)
             if id(layer) not in seen:
                 seen[id(layer)] = layer
-                todo = layer._sublayers + todo
+                todo = layer._children() + todo
         return list(seen.values())
 
     @property
@@ -159,6 +177,7 @@ class Layer:
     def trainable(self, value: bool) -> None:
         for layer in self._flatten_layers():
             layer._trainable = bool(value)
+            layer.__dict__.pop("_eager_programs", None)
 
     @property
     def trainable_variables(self) -> list[Variable]:
@@ -171,7 +190,7 @@ class Layer:
             layer = todo.pop(0)
             if layer._trainable:
                 found.update((id(v), v) for v in layer._variables if v.trainable)
-                todo = layer._sublayers + todo
+                todo = layer._children() + todo
         order = {id(v): i for i, v in enumerate(self.variables)}
         return sorted(found.values(), key=lambda v: order[id(v)])
 
@@ -227,8 +246,14 @@ class Layer:
 
     def _emit(self, args: tuple, kwargs: dict[str, Any]):
         """Emit into the graph of the tensors among the arguments."""
+        if not self.built:
+            with self._unbuilt_on_error():
+                self._ensure_built(args)
+                return self._emit_built(args, kwargs)
+        return self._emit_built(args, kwargs)
+
+    def _emit_built(self, args: tuple, kwargs: dict[str, Any]):
         graph = next(x.graph for x in flatten((args, kwargs)) if isinstance(x, Tensor))
-        self._ensure_built(args)
         if self._takes_training and kwargs.get("training") is None:
             kwargs = {**kwargs, "training": getattr(graph, "training", False)}
         elif not self._takes_training and "training" in kwargs:
@@ -252,14 +277,22 @@ class Layer:
 
     def _build(self, shape) -> None:
         """Run `build` once; on an error the layer is as it was."""
-        before = list(self._variables)
-        try:
+        with self._unbuilt_on_error():
             self.build(shape)
-        except BaseException:
-            self._variables[:] = before
-            raise
         self._build_shape = shape
         self.built = True
+
+    @contextmanager
+    def _unbuilt_on_error(self):
+        """After an error inside, this layer and those below are as built, or not, as they were."""
+        before = [(layer, list(layer._variables)) for layer in self._flatten_layers() if not layer.built]
+        try:
+            yield
+        except BaseException:
+            for layer, variables in before:
+                layer._variables[:] = variables
+                layer.built, layer._build_shape = False, None
+            raise
 
     def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]):
         outputs = self._infer(args, kwargs)
@@ -315,17 +348,37 @@ class Layer:
         if not self.nodes:
             raise AttributeError(f"Layer {self.name} has no {what} yet: it was not called on symbolic tensors.")
 
+    def __reduce__(self):
+        """Copies and pickles are made anew from the config, with the same weights and without programs."""
+        return remake, (type(self), self.get_config(), self._build_shape, self.get_weights())
+
+    def __deepcopy__(self, memo):
+        make, arguments = self.__reduce__()
+        return make(*arguments)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-def map_shape(fn, shape):
-    """fn on one shape, or on each of a list of shapes."""
-    if isinstance(shape, list) or (isinstance(shape, tuple) and shape and isinstance(shape[0], list | tuple)):
-        return [fn(tuple(s)) for s in shape]
-    return fn(tuple(shape))
+def build_from(layer: Layer, shape) -> None:
+    """Build a layer for the shape, or the nest of shapes, that it was built for before."""
+    inputs = map_shapes(lambda s: KerasTensor((None, *s[1:]), layer.dtype), shape)
+    layer._infer((inputs,), {})
 
 
-def is_symbolic(*values) -> bool:
-    """Whether any argument holds a KerasTensor."""
-    return symbolic(values)
+def map_shapes(fn, shapes):
+    """fn on each shape of a nest; a shape is a list or tuple of sizes, None for the batch."""
+    if isinstance(shapes, dict):
+        return {k: map_shapes(fn, s) for k, s in shapes.items()}
+    if all(s is None or isinstance(s, int) for s in shapes):
+        return fn(tuple(shapes))
+    return [map_shapes(fn, s) for s in shapes]
+
+
+def remake(kind: type[Layer], config: dict[str, Any], shape, weights: list[np.ndarray]) -> Layer:
+    """The layer that was pickled or copied."""
+    layer = kind.from_config(config)
+    if not layer.built and shape is not None:
+        build_from(layer, shape)
+    layer.set_weights(weights)
+    return layer

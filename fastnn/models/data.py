@@ -105,7 +105,7 @@ class ArrayData:
     def _weights(self, given: Any) -> list[np.ndarray | None]:
         targets = self.y or [None]
         if not is_several(given):
-            for target in targets[1:]:  # one array for all targets says one number for each row
+            for _target in targets[1:]:  # one array for all targets says one number for each row
                 as_weights(given, "sample_weight", None, self.n)
             return [as_weights(given, "sample_weight", target, self.n) for target in targets]
         if isinstance(given, Mapping):

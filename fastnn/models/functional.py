@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..layers.core import InputLayer
 from ..layers.symbolic import KerasTensor, Node, flatten, map_tree
 from .model import Model
@@ -40,6 +42,16 @@ class Functional(Model):
         return flatten(self._outputs)
 
     @property
+    def input_names(self) -> list[str]:
+        """The names by which a dict of data gives the inputs."""
+        return list(self._inputs) if isinstance(self._inputs, dict) else [t.name for t in self.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names by which a dict of targets, losses or metrics is read."""
+        return list(self._outputs) if isinstance(self._outputs, dict) else [t.node.layer.name for t in self.outputs]
+
+    @property
     def input(self):
         return self._inputs
 
@@ -69,24 +81,20 @@ class Functional(Model):
                     state[id(node)] = "done"
                     order.append(node)
                 continue
-            if state.get(id(node)) == "done":
+            if id(t) in entries or state.get(id(node)) == "done":
                 continue
-            parents = [] if id(t) in entries else node.parents()
-            if isinstance(node.layer, InputLayer) and id(t) not in entries:
+            if isinstance(node.layer, InputLayer):
                 raise ValueError(f"Model {self.name}: an output depends on {t.name!r}, which is not among the inputs.")
             todo.append((t, True))
-            todo.extend((p, False) for p in reversed(parents))
-        used = {id(t) for node in order for t in node.outputs}
-        for t in flatten(self._inputs):
-            if id(t) not in used:
-                order.insert(0, t.node)
-        return order
+            todo.extend((p, False) for p in reversed(node.parents()))
+        # A tensor inside a larger model may be an input, too; the layer that makes it is then none of this model's.
+        return [t.node for t in flatten(self._inputs) if isinstance(t.node.layer, InputLayer)] + order
 
     def call(self, inputs, training=None):
         values: dict[int, Any] = {}
         given = flatten(inputs)
         if isinstance(inputs, dict):
-            given = [self._named(inputs, t.name) for t in self.inputs]
+            given = [self._named(inputs, name) for name in self.input_names]
         if len(given) != len(self.inputs):
             raise ValueError(f"Model {self.name} has {len(self.inputs)} inputs; got {len(given)}.")
         for t, x in zip(self.inputs, given):
@@ -122,31 +130,44 @@ class Functional(Model):
         from ..layers import serialize
 
         def link(v):
+            if isinstance(v, np.ndarray):
+                return {"array": v.tolist(), "dtype": str(v.dtype)}
             if not isinstance(v, KerasTensor):
                 return v
-            return {"tensor": [v.node.layer.name, kept[id(v.node)], v.position]}
+            return {"tensor": within[id(v)] if id(v) in within else [v.node.layer.name, kept[id(v.node)], v.position]}
 
+        layers, calls = [serialize(x) for x in self._sublayers], []
+        within: dict[int, list] = {}  # inputs that are made by layers outside: read again as inputs proper
+        for t in self.inputs:
+            if not isinstance(t.node.layer, InputLayer):
+                name = f"{t.name}_{len(within)}_input"
+                within[id(t)] = [name, 0, 0]
+                layers.append({"class_name": "InputLayer", "config": {
+                    "name": name, "shape": list(t.shape[1:]), "dtype": str(t.dtype)}})
+                calls.append({"layer": name, "args": [], "kwargs": {}})
         kept: dict[int, int] = {}
         count: dict[int, int] = {}
         for node in self.node_order:
             kept[id(node)] = count.get(id(node.layer), 0)
             count[id(node.layer)] = kept[id(node)] + 1
-        calls = [{"layer": node.layer.name, "args": map_tree(link, list(node.args)),
-                  "kwargs": map_tree(link, node.kwargs)} for node in self.node_order]
-        return {"name": self.name, "trainable": self._trainable, "layers": [serialize(x) for x in self._sublayers],
+        calls += [{"layer": node.layer.name, "args": map_tree(link, list(node.args)),
+                   "kwargs": map_tree(link, node.kwargs)} for node in self.node_order]
+        return {"name": self.name, "trainable": self._trainable, "layers": layers,
                 "calls": calls, "inputs": map_tree(link, self._inputs), "outputs": map_tree(link, self._outputs)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects=None) -> Functional:
         from ..layers import deserialize
 
-        layers = {d["config"]["name"]: deserialize(d, custom_objects) for d in config["layers"]}
+        layers = {d["config"]["name"]: deserialize(d, custom_objects=custom_objects) for d in config["layers"]}
         nodes: dict[tuple[str, int], list[KerasTensor]] = {}
 
         def unlink(tree):
             if isinstance(tree, dict) and set(tree) == {"tensor"}:
                 name, index, position = tree["tensor"]
                 return nodes[name, index][position]
+            if isinstance(tree, dict) and set(tree) == {"array", "dtype"}:
+                return np.array(tree["array"], tree["dtype"])
             if isinstance(tree, list):
                 return [unlink(v) for v in tree]
             if isinstance(tree, dict):

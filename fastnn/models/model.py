@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..layers.layer import Layer
+from ..layers.layer import Layer, build_from
 from .training import Trainer
 
 
@@ -35,12 +35,13 @@ class Model(Trainer, Layer):
             raise TypeError(f"{type(self).__name__} takes no positional arguments; symbolic inputs and outputs go to "
                             "fastnn.Model.")
         super().__init__(**kwargs)
+        self._building = False
         self._start_training_state()
 
     @property
     def layers(self) -> list[Layer]:
         """The layers directly in this model, in order."""
-        return list(self._sublayers)
+        return list(self._children())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or by index."""
@@ -58,6 +59,15 @@ class Model(Trainer, Layer):
 
     def build(self, input_shape) -> None:
         """Build the layers for an input shape that starts with None, by tracing `call`."""
+        if not self._building:
+            build_from(self, input_shape)
+
+    def _build(self, shape) -> None:
+        self._building = True  # the call that asks for it goes on to build the layers itself
+        try:
+            super()._build(shape)
+        finally:
+            self._building = False
 
     def summary(self, print_fn=print, line_length: int = 80) -> None:
         """Print the layers with their output shapes and numbers of parameters."""
@@ -82,3 +92,10 @@ class Model(Trainer, Layer):
         from .saving import load_weights
 
         load_weights(self, filepath)
+
+    def __reduce__(self):
+        """Copies and pickles hold what `save` would write, and the user's own classes and functions in it."""
+        from .saving import from_bytes, own_objects, to_bytes
+
+        return from_bytes, (to_bytes(self), own_objects(self))
+

@@ -9,6 +9,8 @@ import numpy as np
 
 from .. import files
 from ..files import FileError
+from ..layers.layer import build_from
+from ..layers.symbolic import flatten
 
 FORMAT = 1  #: version of what stands in the metadata
 
@@ -18,7 +20,10 @@ def save_model(model, filepath, overwrite: bool = True, include_optimizer: bool 
 
     Raises
     ------
-    ValueError : the model is not built, or holds what no file can (a user's function).
+    ValueError : the model is not built, or holds what no file can (an activation of the user's own).
+
+    Of a loss or metric that is a user's function the file holds the name; `load_model` wants the function
+    in `custom_objects`.
     FileExistsError : the file is there and `overwrite` is false.
     """
     path = os.fspath(filepath)
@@ -45,7 +50,7 @@ def load_model(filepath, custom_objects: dict[str, type] | None = None, compile:
 
     Parameters
     ----------
-    custom_objects : class name -> class, for layers of your own.
+    custom_objects : name -> class or function, for layers, losses, metrics and so on of your own.
     compile : restore optimizer, loss and metrics too, if the file has them.
 
     Raises
@@ -67,6 +72,16 @@ def load_weights(model, filepath) -> None:
     path = os.fspath(filepath)
     tensors, _ = files.read(path)
     _set_weights(model, tensors, path)
+
+
+def own_objects(model) -> dict[str, Any]:
+    """Classes and functions of the user's in a model, by the names that a file has for them."""
+    leaves = flatten(list(model._asked.values()))
+    held = [*model._flatten_layers(), *leaves, *([model.optimizer] if model.optimizer is not None else ())]
+    held += [held[-1].schedule] if model.optimizer is not None and model.optimizer.schedule is not None else []
+    found = {type(x).__name__: type(x) for x in held if not type(x).__module__.startswith("fastnn.")}
+    found |= {x.function.__name__: x.function for x in leaves if hasattr(x, "function")}
+    return {k: v for k, v in found.items() if k not in ("NoneType", "str", "float")}
 
 
 # ------------------------------------------------------------------ parts
@@ -96,13 +111,13 @@ def _restore(tensors, metadata, path, custom_objects, compile):
     if metadata.get("fastnn_model") != FORMAT:
         raise FileError(f"{path} holds no fastnn model (format {metadata.get('fastnn_model')!r}; {FORMAT} is wanted).")
     try:
-        model = deserialize({"class_name": metadata["class_name"], "config": metadata["config"]}, custom_objects)
+        model = deserialize({"class_name": metadata["class_name"], "config": metadata["config"]},
+                            custom_objects=custom_objects)
         if not model.built and metadata.get("build_shape") is not None:
-            shape = metadata["build_shape"]
-            model(np.zeros((1, *shape[1:]), np.float32))
+            build_from(model, metadata["build_shape"])
         _set_weights(model, tensors, path)
         if compile and metadata.get("compile"):
-            model.compile(**_compile_arguments(metadata["compile"]))
+            model.compile_from_config(metadata["compile"], custom_objects)
             state = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
             if state:
                 model._training_variables()
@@ -112,15 +127,6 @@ def _restore(tensors, metadata, path, custom_objects, compile):
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise FileError(f"{path} describes a model that can't be made: {error}") from error
     return model
-
-
-def _compile_arguments(config: dict[str, Any]) -> dict[str, Any]:
-    from .. import losses, metrics, optimizers
-
-    return {"optimizer": optimizers.deserialize(config["optimizer"]),
-            "loss": [losses.deserialize(x) for x in config["loss"]] or None,
-            "metrics": [metrics.deserialize(m) if isinstance(m, dict) else m for m in config["metrics"]],
-            "loss_weights": config["loss_weights"]}
 
 
 def _set_weights(model, tensors: dict[str, np.ndarray], path: str) -> None:

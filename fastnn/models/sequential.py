@@ -38,7 +38,7 @@ class Sequential(Model):
             self.trainable = False
 
     def add(self, layer: Layer | KerasTensor, rebuild: bool = True) -> None:
-        """Put one more layer on top."""
+        """Put one more layer on top; if it does not fit, the model is as it was."""
         if isinstance(layer, KerasTensor):
             layer = layer.node.layer
         if isinstance(layer, type) or not isinstance(layer, Layer):
@@ -51,43 +51,63 @@ class Sequential(Model):
         if any(layer.name == other.name for other in self._sublayers):
             raise ValueError(f"Sequential {self.name} has a layer named {layer.name!r} already; names must differ.")
         self._sublayers.append(layer)
-        if rebuild:
-            self._connect()
+        if not rebuild:
+            return
+        try:
+            if self._functional is None:
+                self._connect()
+            else:
+                self._settle(layer(self._functional.output))
+        except BaseException:
+            self._sublayers.pop()
+            raise
 
     def pop(self) -> Layer:
         """Take the top layer off and return it."""
         if not self._sublayers:
             raise ValueError(f"Sequential {self.name} has no layer to take off.")
         layer = self._sublayers.pop()
-        self._connect()
+        if self._functional is not None:
+            node = self._functional.output.node
+            layer.nodes[:] = [n for n in layer.nodes if n is not node]
+            self._settle(node.parents()[0] if self._sublayers else None)
         return layer
 
     def build(self, input_shape) -> None:
         """Build all layers for an input shape that starts with None."""
         if self._functional is None and self._sublayers:
+            before = self._input
             self._input = self._input or Input(tuple(input_shape)[1:])
-            self._connect()
+            try:
+                with self._unbuilt_on_error():
+                    self._connect()
+            except BaseException:
+                self._input = before
+                raise
 
     def _connect(self) -> None:
         """Make the functional model underneath, as soon as the shape of the data is known."""
-        self._functional = None
-        self.built = False
-        self._forget_programs()
-        if not self._sublayers:
-            return
-        first = self._sublayers[0]
-        if self._input is None:
+        first = self._sublayers[0] if self._sublayers else None
+        start = self._input
+        if start is None and first is not None:
             shape = first._given_shape or (first._build_shape if first.built else None)
             if isinstance(first, Sequential | Functional) and first.built:
                 shape = first.input_shape
-            if shape is None or isinstance(shape, list):
-                return
-            self._input = Input(shape[1:])
-        x = self._input
+            if shape is not None and not isinstance(shape, list | dict):
+                start = Input(tuple(shape)[1:])
+        if first is None or start is None:
+            return
+        x = start
         for layer in self._sublayers:
             x = layer(x)
-        self._functional = Functional(self._input, x, name=self.name)
-        self.built = True
+        self._input = start
+        self._settle(x)
+
+    def _settle(self, output: KerasTensor | None) -> None:
+        """Take over a chain of layers that ends here; what was known of another one is forgotten."""
+        self._functional = None if output is None else Functional(self._input, output, name=self.name)
+        self.built = output is not None
+        self._forget_programs()
 
     def call(self, x, training=None):
         if self._functional is not None:
@@ -144,7 +164,7 @@ class Sequential(Model):
         if config.get("input_shape") is not None:
             model.add(Input(config["input_shape"], dtype=config.get("input_dtype") or "float32"))
         for data in config["layers"]:
-            model.add(deserialize(data, custom_objects), rebuild=False)
+            model.add(deserialize(data, custom_objects=custom_objects), rebuild=False)
         model._connect()
         model._trainable = config.get("trainable", True)
         return model

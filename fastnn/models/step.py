@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.data import gather_labels, gather_rows
-from ..layers.symbolic import flatten
+from ..layers.symbolic import flatten, map_tree
 from ..machine import get_num_threads
 from ..program.backend import get_backend
 from ..program.gradient import gradients
@@ -25,9 +26,13 @@ class ProgramCache:
 
     def __init__(self, limit: int = CACHE):
         self.limit, self.programs = limit, OrderedDict()
+        self.lock = threading.RLock()  # many threads may predict with one model
 
     def get(self, key: tuple, make: Callable[[], Program]) -> Program:
-        key = (get_backend(), *key)
+        with self.lock:
+            return self._get((get_backend(), *key), make)
+
+    def _get(self, key: tuple, make: Callable[[], Program]) -> Program:
         program = self.programs.get(key)
         if program is not None:
             try:
@@ -42,7 +47,8 @@ class ProgramCache:
         return program
 
     def clear(self) -> None:
-        self.programs.clear()
+        with self.lock:
+            self.programs.clear()
 
 
 def signature(arrays) -> tuple:
@@ -50,12 +56,17 @@ def signature(arrays) -> tuple:
     return tuple(None if a is None else (a.shape[1:], a.dtype.str) for a in arrays)
 
 
-def shaped_like(model, tensors: list[Tensor]):
-    """The model's inputs in the nest that it was made with (a single tensor where there is one input)."""
-    names = getattr(model, "_input_nest", None)
-    if isinstance(names, dict):
-        return dict(zip(names, tensors))
+def shaped_like(names: list[str] | None, tensors: list[Tensor]):
+    """What a model is called with: a dict if data came in one, else a list, or the only input by itself."""
+    if names is not None:
+        return dict(zip(names, tensors, strict=True))
     return tensors[0] if len(tensors) == 1 else tensors
+
+
+def nested_like(nest, arrays: list[np.ndarray]):
+    """Arrays in the nest of tensors that a model gave."""
+    given = iter(arrays)
+    return map_tree(lambda _: next(given), nest)
 
 
 class StepProgram:
@@ -67,35 +78,66 @@ class StepProgram:
     """
 
     def __init__(self, model, data, batch: int, training: bool):
-        self.names: list[tuple[Any, str, float | None]] = []  # (metric, fetch name, fixed weight)
+        self.names: list[tuple[str, Any, str, float | None]] = []  # (key, metric, number of its fetches, fixed weight)
+        self.parts: dict[str, str] = {}  # key in the logs -> fetch, for the losses of several outputs
         graph = Graph(f"{model.name} {'training' if training else 'evaluation'} step, batch {batch}")
         graph.training = training
         graph.frozen = model._compiled_frozen
+        with graph.active():
+            self._trace(graph, model, data, batch, training)
+        self.batch = batch
+        self.program = Program(graph)
+
+    def _trace(self, graph: Graph, model, data, batch: int, training: bool) -> None:
         index = graph.feed("index", (batch,), np.int64)
+        targets: dict[tuple[int, str], Tensor] = {}
+
+        def target(i: int, dtype: str) -> Tensor:
+            """Target i in the dtype that a loss or metric wants; gathered once for each."""
+            if (i, dtype) not in targets:
+                name, a = f"y{i}", data.y[i]
+                source = graph.sources[name] if name in graph.sources else graph.source(name, a.shape, a.dtype)
+                gather = gather_labels if dtype == "int32" else gather_rows
+                with graph.note("data"):
+                    targets[i, dtype] = gather(source, index, source=str(source.dtype))
+            return targets[i, dtype]
+
         with graph.note("data"):
             xs = [gather_rows(graph.source(f"x{i}", a.shape, a.dtype), index, source=str(a.dtype))
                   for i, a in enumerate(data.x)]
-            ys = [self._target(graph, f"y{i}", a, loss, index) for i, (a, loss) in enumerate(zip(data.y, model._losses))]
-            weights = [None if a is None else gather_rows(graph.source(f"w{i}", a.shape, a.dtype), index, source=str(a.dtype))
-                       for i, a in enumerate(data.sample_weight or [None] * len(ys))]
-        outputs = flatten(model(shaped_like(model, xs), training=training))
-        if len(outputs) != len(ys):
-            raise ValueError(f"Model {model.name} has {len(outputs)} outputs; got {len(ys)} targets (y).")
-        loss = None
-        for y, out, weight, rule, share in zip(ys, outputs, weights, model._losses, model._loss_weights):
+            weights = [None if a is None else gather_rows(graph.source(f"w{i}", a.shape, a.dtype), index,
+                                                          source=str(a.dtype))
+                       for i, a in enumerate(data.sample_weight or [None] * len(data.y))]
+        outputs = flatten(model(shaped_like(data.x_names, xs), training=training))
+        losses = []
+        for i, (out, weight, rule, share) in enumerate(zip(outputs, weights, model._losses, model._loss_weights)):
+            if rule is None:
+                continue
+            y = target(i, rule.target_dtype)
             with graph.note("loss"):
-                one = rule(y, out, weight)
-                one = one if share == 1 else one * share
-                loss = one if loss is None else loss + one
+                losses.append(rule(y, out, weight))
+                if model._loss_keys[i]:
+                    self.parts[model._loss_keys[i]] = f"loss{i}"
+                    graph.fetch(f"loss{i}", losses[-1])
+                if share != 1:
+                    losses[-1] = losses[-1] * share
+        with graph.note("loss"):
+            loss = losses[0]
+            for one in losses[1:]:
+                loss = loss + one
+        if loss.shape:
+            raise ValueError(f"Model {model.name}: the loss has shape {loss.shape}; with reduction 'none' it can't be "
+                             "trained on or averaged.")
         graph.fetch("loss", loss)
-        with graph.note("metrics"):
-            for k, (metric, which) in enumerate(model._metric_rules(ys, outputs)):
-                total, count = metric.emit(ys[which], outputs[which], weights[which])
+        for k, (metric, which, weigh, key) in enumerate(model._metrics):
+            y = target(which, metric.target_dtype)
+            with graph.note("metrics"):
+                total, count = metric.emit(y, outputs[which], weights[which] if weigh else None)
                 graph.fetch(f"total{k}", total)
-                fixed = None if isinstance(count, Tensor) else float(count)
-                if fixed is None:
-                    graph.fetch(f"count{k}", count)
-                self.names.append((metric, f"{k}", fixed))
+            fixed = None if isinstance(count, Tensor) else float(count)
+            if fixed is None:
+                graph.fetch(f"count{k}", count)
+            self.names.append((key, metric, f"{k}", fixed))
         if training:
             variables = model._training_variables()
             if not variables:
@@ -103,15 +145,6 @@ class StepProgram:
             grads = gradients(loss, variables)
             with graph.note("optimizer"):
                 model.optimizer.apply(grads, variables)
-        self.batch = batch
-        self.program = Program(graph)
-
-    @staticmethod
-    def _target(graph, name, array, loss, index):
-        source = graph.source(name, array.shape, array.dtype)
-        if loss.target_dtype == "int32":
-            return gather_labels(source, index, source=str(array.dtype))
-        return gather_rows(source, index, source=str(array.dtype))
 
     def check_layout(self) -> None:
         self.program.check_layout()
@@ -120,7 +153,8 @@ class StepProgram:
         for i, a in enumerate(data.x):
             self.program.bind(f"x{i}", a)
         for i, a in enumerate(data.y):
-            self.program.bind(f"y{i}", a)
+            if f"y{i}" in self.program.sources:
+                self.program.bind(f"y{i}", a)
         for i, a in enumerate(data.sample_weight):
             if a is not None:
                 self.program.bind(f"w{i}", a)
@@ -137,7 +171,8 @@ class InferenceProgram:
         graph = Graph(f"{name} inference, batch {shapes[0][0]}")
         graph.training = training
         tensors = [graph.feed(f"x{i}", s, d) for i, (s, d) in enumerate(zip(shapes, dtypes))]
-        self.nest = fn(tensors)
+        with graph.active():
+            self.nest = fn(tensors)
         for i, t in enumerate(flatten(self.nest)):
             graph.fetch(f"y{i}", t)
         self.program = Program(graph)

@@ -236,7 +236,7 @@ def test_two_models_and_two_optimizers(backend):
     real, noise = rng.normal(size=(6, 16, 3)) + 2, rng.normal(size=(6, 16, 2))
 
     g_net, d_net, step = gan(np.random.default_rng(1))
-    native = fastnn.traced(step)
+    native = fastnn.program(step)
     found = [native(r, z) for r, z in zip(real, noise)]
     assert all(set(f) == {"d", "g"} and isinstance(f["d"], np.float32) for f in found)
 

@@ -12,7 +12,7 @@ GFLOP/s on one core of a Zen 4 with a peak of 118, AVX-512:
     1024^3      32x784x300
         98              88      B always packed, A packed by rows, 14 x 32 tiles
        110             106      6 x 64 tiles, A read where it is; B packed from 8 panels on
-       110             112      B packed only beyond L2, tiles of 16 x 64 instead of 32 x 32
+       108             114      B packed only beyond L2, tiles of 16 x 64 instead of 32 x 32
 """
 
 from libc.stdint cimport int8_t, int64_t, uintptr_t
