@@ -60,6 +60,12 @@ struct fnn_gemm_ops {
                    int64_t columns);
     /* sum[j] = from[0,j] + from[1,j] + ..., in this order */
     void (*sum_rows)(float *sum, const float *from, int64_t pitch, int64_t rows, int64_t columns);
+    /* to[i * columns + j] = (x[i * pitch + j] - mean[j]) * rstd[j] */
+    void (*normalize)(float *to, const float *x, int64_t pitch, const float *mean, const float *rstd, int64_t rows,
+                      int64_t columns);
+    /* *dgamma = sum(w * g);  *dbeta = sum(w * db);  g = gamma * g + beta * db   over n elements */
+    void (*scale_back)(float *g, float *dgamma, float *dbeta, const float *w, const float *db, float gamma,
+                       float beta, int64_t n);
 };
 
 #endif

@@ -278,6 +278,69 @@ class dense_grad_weight(Product):  # noqa: N801
 
 
 @register
+class norm_dense_grad(Product):  # noqa: N801
+    """Gradients of a normalisation followed by a dense layer, where nobody wants the gradient of the data.
+
+    With ``n = (x - mean) * rstd``, ``y = gamma n + beta`` and ``z = y @ w + b``, the detour over
+    ``dy = dz @ w.T`` is not needed, because gamma and beta only scale and shift whole columns of n::
+
+        g = n.T @ dz                           (K,N), of which everything follows:
+        dw     = gamma g + beta db             row by row
+        dgamma = (w * g).sum(1)                equal to (dy * n).sum(0)
+        dbeta  = (w * db).sum(1)               equal to dy.sum(0)
+
+    One product instead of two. Slots: ``dw[K,N], dgamma[K], dbeta[K] <- x[M,K], mean[K], rstd[K],
+    gamma[K], beta[K]`` (both optional) ``, w[K,N], dz[M,N], db[N], then`` (as in `dense_grad_weight`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.kernels.dense import norm_dense_grad
+    >>> x, w, dz = np.array([[1.0], [3.0]]), np.array([[2.0]]), np.array([[1.0], [0.5]])
+    >>> norm_dense_grad(x, np.array([2.0]), np.array([1.0]), None, None, w, dz, dz.sum(0), None)
+    (array([[-0.5]]), array([-1.]), array([3.]))
+    """
+
+    name = "norm_dense_grad"
+    outputs = ("dw", "dgamma", "dbeta")
+    inputs = ("x", "mean", "rstd", "gamma", "beta", "w", "dz", "db", "then")
+    optional = ("gamma", "beta", "then")
+    dims = ("M", "K", "N", "rows", "columns", "stripe")
+
+    def infer(self, x, mean, rstd, gamma, beta, w, dz, db, then=None):
+        if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0] or dz.shape != (x.shape[0], w.shape[1]):
+            raise ValueError(f"norm_dense_grad needs x[M,K], w[K,N] and dz[M,N], not x{list(x.shape)}, "
+                             f"w{list(w.shape)} and dz{list(dz.shape)}.")
+        columns = Array(x.shape[1:], x.dtype)
+        for name, a, n in (("mean", mean, 1), ("rstd", rstd, 1), ("gamma", gamma, 1), ("beta", beta, 1), ("db", db, 0)):
+            if a is not None and a.shape != (x.shape[1:] if n else w.shape[1:]):
+                raise ValueError(f"norm_dense_grad with w{list(w.shape)} can't use {name}{list(a.shape)}.")
+        same_dtype("norm_dense_grad", x, mean, rstd, gamma, beta, w, dz, db)
+        return Array(w.shape, x.dtype), columns, columns
+
+    def numpy(self, x, mean, rstd, gamma, beta, w, dz, db, then=None):
+        g = ((x - mean) * rstd).T @ dz
+        dw = g if gamma is None else gamma[:, None] * g
+        return dw if beta is None else dw + beta[:, None] * db, (w * g).sum(1), (w * db).sum(1)
+
+    def tile(self, call):
+        return dense_grad_weight.tile(Call(dense_grad_weight, (call["x"], call["dz"], None), (), {}))
+
+    def sizes(self, call):
+        return (*call["x"].shape, call["dz"].shape[1], *self.tile(call), SCRATCH // 4)
+
+    def tiles(self, call):
+        return blocks(call["w"].shape[0], self.tile(call)[0])
+
+    def scratch(self, call):
+        return SCRATCH + 4 * call["x"].shape[0] * self.tile(call)[0]
+
+    def flops(self, call):
+        (m, k), n = call["x"].shape, call["dz"].shape[1]
+        return 2.0 * m * k * n + 7.0 * k * n + 2.0 * m * k
+
+
+@register
 class matmul(Kernel):
     """Matrix product ``y = op(a) @ op(b)``, where op transposes the last two axes if asked to.
 

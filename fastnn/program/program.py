@@ -54,7 +54,7 @@ class Program:
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)
         wanted = list(self.fetches.values())
-        calls = fuse.prune(graph.calls, wanted)
+        calls = fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted)
         if join:
             calls = fuse.join_updates(graph, fuse.join_slopes(calls, wanted))
         order = levels(calls)

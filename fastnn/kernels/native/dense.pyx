@@ -53,6 +53,10 @@ cdef extern from "gemm.h" nogil:
         void (*derive)(int64_t activation, float alpha, float *c, const float *y, int64_t cs, int64_t rows,
                        int64_t columns) noexcept nogil
         void (*sum_rows)(float *sum, const float *src, int64_t pitch, int64_t rows, int64_t columns) noexcept nogil
+        void (*normalize)(float *to, const float *x, int64_t pitch, const float *mean, const float *rstd, int64_t rows,
+                          int64_t columns) noexcept nogil
+        void (*scale_back)(float *g, float *dgamma, float *dbeta, const float *w, const float *db, float gamma,
+                           float beta, int64_t n) noexcept nogil
     const fnn_gemm_ops *fnn_gemm(const fnn_ops *table)
 
 cdef enum:
@@ -240,6 +244,44 @@ cdef void dense_grad_weight(void *const *buf, const int64_t *dim, const double *
             then.kernel(then.buf, then.dim, then.attr, i * N // 16, ceil_div((i + m) * N, 16))
 
 
+cdef void norm_dense_grad(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
+                          int64_t last) noexcept nogil:
+    cdef float *dw = <float *> buf[0]
+    cdef float *dgamma = <float *> buf[1]
+    cdef float *dbeta = <float *> buf[2]
+    cdef const float *x = <const float *> buf[3]
+    cdef const float *mean = <const float *> buf[4]
+    cdef const float *rstd = <const float *> buf[5]
+    cdef const float *gamma = <const float *> buf[6]
+    cdef const float *beta = <const float *> buf[7]
+    cdef const float *w = <const float *> buf[8]
+    cdef const float *dz = <const float *> buf[9]
+    cdef const float *db = <const float *> buf[10]
+    cdef const fnn_call *then = <const fnn_call *> buf[11]
+    cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4]
+    cdef const fnn_gemm_ops *g = fnn_gemm(ops())
+    cdef float *stripe = <float *> scratch() + dim[5]     # beyond what `product` uses
+    cdef int64_t t, i, j, m, r
+    cdef Edge edge
+    edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
+    for t in range(first, last):
+        i = t * rows
+        m = smaller(rows, K - i)
+        # stripe = (x[:, i:i+m] - mean[i:i+m]) * rstd[i:i+m]
+        g.normalize(stripe, x + i, K, mean + i, rstd + i, M, m)
+        # dw[i:i+m] = stripe.T @ dz, for now
+        j = 0
+        while j < N:
+            product(dw + i * N + j, N, stripe, m, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
+            j += columns
+        # dgamma = (w * dw).sum(1); dbeta = (w * db).sum(1); dw = gamma[:, None] * dw + beta[:, None] * db
+        for r in range(i, i + m):
+            g.scale_back(dw + r * N, dgamma + r, dbeta + r, w + r * N, db, gamma[r] if gamma != NULL else 1.0,
+                         beta[r] if beta != NULL else 0.0, N)
+        if then != NULL:
+            then.kernel(then.buf, then.dim, then.attr, i * N // 16, ceil_div((i + m) * N, 16))
+
+
 cdef void matmul(void *const *buf, const int64_t *dim, const double *attr, int64_t first, int64_t last) noexcept nogil:
     cdef float *y = <float *> buf[0]
     cdef const float *a = <const float *> buf[1]
@@ -271,4 +313,5 @@ KERNELS = {
     "dense_grad_input": <uintptr_t> &dense_grad_input,
     "dense_grad_weight": <uintptr_t> &dense_grad_weight,
     "matmul": <uintptr_t> &matmul,
+    "norm_dense_grad": <uintptr_t> &norm_dense_grad,
 }
