@@ -8,6 +8,8 @@ to the call that makes the weight's gradient: each panel of the gradient is used
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..kernels.spec import BLOCK, Call
 from .graph import Graph, Memory, Tensor
 
@@ -38,8 +40,11 @@ def prune(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
     return kept[::-1]
 
 
-def join_updates(graph: Graph, calls: list[Call]) -> list[Call]:
-    """Split flat updates so that each weight gradient that can take its update along does so."""
+def join_updates(graph: Graph, calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Split flat updates so that each weight gradient that can take its update along does so.
+
+    The gradient itself is not stored where nobody but the update reads it.
+    """
     producers = [c for c in calls if "then" in c.kernel.inputs]
     out = list(calls)
     for update in [c for c in calls if _is_update(c)]:
@@ -48,13 +53,15 @@ def join_updates(graph: Graph, calls: list[Call]) -> list[Call]:
         joined: list[Call] = []
         for p in sorted(producers, key=lambda p: p.outputs[0].offset):
             dw = p.outputs[0]
-            if (p.then is not None or not _inside(dw, g) or any(_overlap(t, dw) for t in readers)
+            if (p not in out or not _inside(dw, g) or any(_overlap(t, dw) for t in readers)
                     or not _may_wait(p, update, out)):
                 continue
             then = _part(graph, update, *_elements(dw, g))
             if _tilewise(p, then) and not any(_meet(p, q.then) or _meet(q, then) for q in joined):
-                p.then = then
-                joined.append(p)
+                keep = any(_overlap(t, dw) for t in wanted)
+                attrs = {"ahead": len(then.outputs), "slots": len(then.outputs) + len(then.inputs), "keep": int(keep)}
+                out[out.index(p)] = taken = replace(p, attrs={**p.attrs, **attrs}, then=then)
+                joined.append(taken)
         if not joined:
             continue
         # The joined calls go first: they may read what the rest of the update overwrites.

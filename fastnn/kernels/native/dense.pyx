@@ -16,6 +16,7 @@ GFLOP/s on one core of a Zen 4 with a peak of 118, AVX-512:
 """
 
 from libc.stdint cimport int8_t, int64_t, uintptr_t
+from libc.string cimport memcpy, memset
 
 from .core cimport fnn_call, fnn_ops, ops, scratch
 
@@ -68,11 +69,17 @@ cdef enum:
     PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2
 
 
+    MOST_SLOTS = 32     # of a continuation
+
+
 cdef struct Edge:       # what happens to a tile of C when its sums are complete
     const float *bias   # added to each row, or NULL
     int64_t activation  # applied then
     const float *y      # or, where given: multiply by the activation's derivative, told from its output
     float alpha
+    int64_t ahead       # arrays like C that are needed soon: fetched where C is computed
+    void *const *arrays
+    int64_t start       # of this C in them, in floats
 
 
 cdef inline int64_t ceil_div(int64_t a, int64_t b) noexcept nogil:
@@ -81,6 +88,55 @@ cdef inline int64_t ceil_div(int64_t a, int64_t b) noexcept nogil:
 
 cdef inline int64_t smaller(int64_t a, int64_t b) noexcept nogil:
     return a if a < b else b
+
+
+cdef extern from * nogil:
+    """
+    #define fnn_fetch(p) __builtin_prefetch(p, 1, 2)
+    """
+    void fnn_fetch(const float *p)
+
+
+# Ask for what the update of this register tile will need.
+cdef inline void fetch(const Edge *edge, int64_t at, int64_t rows, int64_t pitch, int64_t columns) noexcept nogil:
+    cdef int64_t n, i, j
+    for n in range(edge.ahead):
+        for i in range(rows):
+            j = 0
+            while j < columns:
+                fnn_fetch(<const float *> edge.arrays[n] + edge.start + at + i * pitch + j)
+                j += 16
+
+
+# What a gradient kernel does with its finished panels.
+cdef struct Then:
+    const fnn_call *call    # or NULL
+    int64_t ahead           # arrays that it updates: its first slots; the slot behind them is the gradient
+    int64_t slots           # of its buf
+    float *panel            # where each panel is computed, or NULL: in dw
+
+
+cdef inline float *panel_of(const Then *then, float *dw, int64_t i, int64_t m, int64_t N) noexcept nogil:
+    if then.panel == NULL:
+        return dw + i * N
+    # The last block of the continuation may reach beyond the panel: it finds zeros, as in an arena's gaps.
+    memset(then.panel + m * N, 0, 16 * sizeof(float))
+    return then.panel
+
+
+# Run the continuation on rows i..i+m-1 of the gradient.
+cdef inline void run_then(const Then *then, int64_t i, int64_t m, int64_t N) noexcept nogil:
+    cdef void *buf[MOST_SLOTS]
+    cdef int64_t first = i * N // 16, last = ceil_div((i + m) * N, 16)
+    if then.call == NULL:
+        return
+    if then.panel == NULL:
+        then.call.kernel(then.call.buf, then.call.dim, then.call.attr, first, last)
+        return
+    memcpy(buf, <const void *> then.call.buf, then.slots * sizeof(void *))
+    # It looks for the gradient of row i at i * N floats from the start.
+    buf[then.ahead] = <void *> (<uintptr_t> then.panel - <uintptr_t> (i * N * 4))
+    then.call.kernel(buf, then.call.dim, then.call.attr, first, last)
 
 
 # C[rows, columns] = A @ B (+ C where add), then the edge.
@@ -158,6 +214,8 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                     w = smaller(left, 4)
                 last = smaller(g.lanes, columns - j - (w - 1) * g.lanes)
                 cp, bias_p = c + i * c_pitch + j, bias + j if bias != NULL else NULL
+                if edge.ahead and k_end == depth:
+                    fetch(edge, i * c_pitch + j, m, c_pitch, smaller(w * g.lanes, columns - j))
                 if p == 0 and pack and not b_columns and j + width <= columns:
                     bp = b + k * b_pitch + j
                     keep(b_block + j * kn, ap, a_step, bp, b_pitch, cp, c_pitch, kn, last, bias_p, mode)
@@ -185,7 +243,7 @@ cdef void dense(void *const *buf, const int64_t *dim, const double *attr, int64_
     cdef float alpha = <float> attr[1]
     cdef int64_t across = ceil_div(N, columns), t, i, j
     cdef Edge edge
-    edge.activation, edge.alpha, edge.y = activation, alpha, NULL
+    edge.activation, edge.alpha, edge.y, edge.ahead = activation, alpha, NULL, 0
     for t in range(first, last):
         # y[i:i+rows, j:j+columns] = activation(x[i:i+rows] @ w[:, j:j+columns] + b[j:j+columns])
         i, j = t // across * rows, t % across * columns
@@ -205,7 +263,7 @@ cdef void dense_grad_input(void *const *buf, const int64_t *dim, const double *a
     cdef float alpha = <float> attr[1]
     cdef int64_t across = ceil_div(K, columns), t, i, j
     cdef Edge edge
-    edge.bias, edge.activation, edge.alpha = NULL, activation, alpha
+    edge.bias, edge.activation, edge.alpha, edge.ahead = NULL, activation, alpha, 0
     if y == NULL:
         edge.activation = FNN_LINEAR
     for t in range(first, last):
@@ -223,25 +281,33 @@ cdef void dense_grad_weight(void *const *buf, const int64_t *dim, const double *
     cdef const float *x = <const float *> buf[2]
     cdef const float *dz = <const float *> buf[3]
     cdef const fnn_call *then = <const fnn_call *> buf[4]
-    cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4]
+    cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4], panel = dim[5]
+    cdef int64_t ahead = <int64_t> attr[0], slots = <int64_t> attr[1]
+    cdef bint keep = attr[2] != 0
     cdef int64_t share = ceil_div(ceil_div(N, ceil_div(K, rows) if K > 0 else 1), 16) * 16    # of db, per tile
     cdef int64_t t, i, j, m
+    cdef float *g
     cdef Edge edge
+    cdef Then after
     edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
+    edge.ahead, edge.arrays = ahead if then != NULL else 0, then.buf if then != NULL else NULL
+    after.call, after.ahead, after.slots = then, ahead, slots
+    after.panel = <float *> scratch() + panel if then != NULL and not keep else NULL
     for t in range(first, last):
         i = t * rows
         m = smaller(rows, K - i)
+        g = panel_of(&after, dw, i, m, N)
         # dw[i:i+rows] = x[:, i:i+rows].T @ dz
         j = 0
         while j < N:
-            product(dw + i * N + j, N, x + i, K, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
+            edge.start = i * N + j
+            product(g + j, N, x + i, K, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
             j += columns
         # db = dz.sum(0), of which each tile makes a share
         j = t * share
         if j < N:
             fnn_gemm(ops()).sum_rows(db + j, dz + j, N, M, smaller(share, N - j))
-        if then != NULL:
-            then.kernel(then.buf, then.dim, then.attr, i * N // 16, ceil_div((i + m) * N, 16))
+        run_then(&after, i, m, N)
 
 
 cdef void norm_dense_grad(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
@@ -258,28 +324,36 @@ cdef void norm_dense_grad(void *const *buf, const int64_t *dim, const double *at
     cdef const float *dz = <const float *> buf[9]
     cdef const float *db = <const float *> buf[10]
     cdef const fnn_call *then = <const fnn_call *> buf[11]
-    cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4]
-    cdef const fnn_gemm_ops *g = fnn_gemm(ops())
-    cdef float *stripe = <float *> scratch() + dim[5]     # beyond what `product` uses
+    cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4], panel = dim[5]
+    cdef int64_t ahead = <int64_t> attr[0], slots = <int64_t> attr[1]
+    cdef bint keep = attr[2] != 0
+    cdef const fnn_gemm_ops *table = fnn_gemm(ops())
+    cdef float *stripe = <float *> scratch() + panel + rows * N + 16     # beyond what `product` and `then` use
     cdef int64_t t, i, j, m, r
+    cdef float *g
     cdef Edge edge
+    cdef Then after
     edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
+    edge.ahead, edge.arrays = ahead if then != NULL else 0, then.buf if then != NULL else NULL
+    after.call, after.ahead, after.slots = then, ahead, slots
+    after.panel = <float *> scratch() + panel if then != NULL and not keep else NULL
     for t in range(first, last):
         i = t * rows
         m = smaller(rows, K - i)
+        g = panel_of(&after, dw, i, m, N)
         # stripe = (x[:, i:i+m] - mean[i:i+m]) * rstd[i:i+m]
-        g.normalize(stripe, x + i, K, mean + i, rstd + i, M, m)
-        # dw[i:i+m] = stripe.T @ dz, for now
+        table.normalize(stripe, x + i, K, mean + i, rstd + i, M, m)
+        # g = stripe.T @ dz
         j = 0
         while j < N:
-            product(dw + i * N + j, N, stripe, m, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
+            edge.start = i * N + j
+            product(g + j, N, stripe, m, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
             j += columns
-        # dgamma = (w * dw).sum(1); dbeta = (w * db).sum(1); dw = gamma[:, None] * dw + beta[:, None] * db
-        for r in range(i, i + m):
-            g.scale_back(dw + r * N, dgamma + r, dbeta + r, w + r * N, db, gamma[r] if gamma != NULL else 1.0,
-                         beta[r] if beta != NULL else 0.0, N)
-        if then != NULL:
-            then.kernel(then.buf, then.dim, then.attr, i * N // 16, ceil_div((i + m) * N, 16))
+        # dgamma = (w * g).sum(1); dbeta = (w * db).sum(1); dw = gamma[:, None] * g + beta[:, None] * db
+        for r in range(m):
+            table.scale_back(g + r * N, dgamma + i + r, dbeta + i + r, w + (i + r) * N, db,
+                             gamma[i + r] if gamma != NULL else 1.0, beta[i + r] if beta != NULL else 0.0, N)
+        run_then(&after, i, m, N)
 
 
 cdef void matmul(void *const *buf, const int64_t *dim, const double *attr, int64_t first, int64_t last) noexcept nogil:
@@ -291,7 +365,7 @@ cdef void matmul(void *const *buf, const int64_t *dim, const double *attr, int64
     cdef bint transpose_a = attr[0] != 0, transpose_b = attr[1] != 0, sum_batch = attr[2] != 0
     cdef int64_t down = ceil_div(M, rows), across = ceil_div(N, columns), t, n, n_end, i, j
     cdef Edge edge
-    edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
+    edge.bias, edge.activation, edge.alpha, edge.y, edge.ahead = NULL, FNN_LINEAR, 0, NULL, 0
     for t in range(first, last):
         i, j = t // across % down * rows, t % across * columns
         n = 0 if sum_batch else t // across // down
