@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .. import files
 from ..files import FileError
 from ..layers.layer import build_from
 from ..layers.symbolic import flatten
+from ..warnings import FastnnWarning
 
 FORMAT = 1  #: version of what stands in the metadata
 
@@ -100,8 +102,8 @@ def _state(model, include_optimizer: bool) -> tuple[dict[str, np.ndarray], dict[
     if include_optimizer and model.compiled:
         metadata["compile"] = model.compile_config()
         if model.optimizer is not None:
-            for name, value in model.optimizer.get_state().items():
-                tensors[f"optimizer/{name}"] = np.asarray(value)
+            for i, (name, value) in enumerate(model.optimizer.get_state().items()):
+                tensors[f"optimizer/{i}/{name}"] = np.asarray(value)
     return tensors, metadata
 
 
@@ -118,10 +120,7 @@ def _restore(tensors, metadata, path, custom_objects, compile):
         _set_weights(model, tensors, path)
         if compile and metadata.get("compile"):
             model.compile_from_config(metadata["compile"], custom_objects)
-            state = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
-            if state:
-                model._training_variables()
-                model.optimizer.set_state(state)
+            _set_optimizer_state(model, tensors, path)
     except FileError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
@@ -129,8 +128,32 @@ def _restore(tensors, metadata, path, custom_objects, compile):
     return model
 
 
+def _set_optimizer_state(model, tensors: dict[str, np.ndarray], path: str) -> None:
+    """By place, like the weights: layers made inside a user's model have other names each time."""
+    found = _numbered(tensors, "optimizer/")
+    if not found:
+        return
+    if len(found) > 2:
+        model._training_variables()
+    names = list(model.optimizer.get_state())
+    if [_kind(n) for n in names] != [_kind(k.split("/", 2)[2]) for k in found]:
+        warnings.warn(f"The optimizer's state in {path} is for other variables than those that are trained now "
+                      "(was trainable changed after compile?); it is left away.", FastnnWarning, stacklevel=4)
+        return
+    model.optimizer.set_state(dict(zip(names, (tensors[k] for k in found))))
+
+
+def _kind(name: str) -> str:
+    """What a name says of the slot: adam/m of adam/m/dense/kernel."""
+    return "/".join(name.split("/")[:2])
+
+
+def _numbered(tensors: dict[str, np.ndarray], prefix: str) -> list[str]:
+    return sorted((k for k in tensors if k.startswith(prefix)), key=lambda k: int(k.split("/")[1]))
+
+
 def _set_weights(model, tensors: dict[str, np.ndarray], path: str) -> None:
-    found = sorted((k for k in tensors if k.startswith("weight/")), key=lambda k: int(k.split("/")[1]))
+    found = _numbered(tensors, "weight/")
     variables = model.variables
     if len(found) != len(variables):
         raise FileError(f"{path} holds {len(found)} weight arrays; model {model.name} has {len(variables)}.")
