@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import files
-from ..files import FileError
 from ..layers.layer import build_from
 from ..layers.symbolic import flatten
 from ..warnings import FastnnWarning
@@ -20,14 +18,16 @@ FORMAT = 1  #: version of what stands in the metadata
 def save_model(model, filepath, overwrite: bool = True, include_optimizer: bool = True) -> None:
     """Write a model to one file; the old file stays until the new one is whole.
 
+    Of a loss or metric that is a user's function the file holds the name; `load_model` wants the function
+    in `custom_objects`.
+
     Raises
     ------
     ValueError : the model is not built, or holds what no file can (an activation of the user's own).
-
-    Of a loss or metric that is a user's function the file holds the name; `load_model` wants the function
-    in `custom_objects`.
     FileExistsError : the file is there and `overwrite` is false.
     """
+    from .. import files
+
     path = os.fspath(filepath)
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path} is there already and overwrite is false.")
@@ -37,11 +37,15 @@ def save_model(model, filepath, overwrite: bool = True, include_optimizer: bool 
 
 def to_bytes(model) -> bytes:
     """What `save_model` would write, for pickling and copying."""
+    from .. import files
+
     return files.to_bytes(*_state(model, True))
 
 
 def from_bytes(data: bytes, custom_objects: dict[str, type] | None = None):
     """The model that `to_bytes` gave."""
+    from .. import files
+
     return _restore(*files.from_bytes(data), "these bytes", custom_objects, True)
 
 
@@ -59,6 +63,8 @@ def load_model(filepath, custom_objects: dict[str, type] | None = None, compile:
     ------
     fastnn.files.FileError : the file is damaged, forged or not a model.
     """
+    from .. import files
+
     path = os.fspath(filepath)
     tensors, metadata = files.read(path)
     return _restore(tensors, metadata, path, custom_objects, compile)
@@ -66,11 +72,15 @@ def load_model(filepath, custom_objects: dict[str, type] | None = None, compile:
 
 def save_weights(model, filepath) -> None:
     """Write the weights of a model alone."""
+    from .. import files
+
     files.write(os.fspath(filepath), _weights(model), {"fastnn_weights": FORMAT})
 
 
 def load_weights(model, filepath) -> None:
     """Read the weights of a file into a model of the same architecture; all fit or nothing changes."""
+    from .. import files
+
     path = os.fspath(filepath)
     tensors, _ = files.read(path)
     _set_weights(model, tensors, path)
@@ -108,6 +118,7 @@ def _state(model, include_optimizer: bool) -> tuple[dict[str, np.ndarray], dict[
 
 
 def _restore(tensors, metadata, path, custom_objects, compile):
+    from ..files import FileError
     from ..layers import deserialize
 
     if metadata.get("fastnn_model") != FORMAT:
@@ -153,6 +164,8 @@ def _numbered(tensors: dict[str, np.ndarray], prefix: str) -> list[str]:
 
 
 def _set_weights(model, tensors: dict[str, np.ndarray], path: str) -> None:
+    from ..files import FileError
+
     found = _numbered(tensors, "weight/")
     variables = model.variables
     if len(found) != len(variables):
