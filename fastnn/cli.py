@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     demo = commands.add_parser("demo", help="train, test and explain; leave model and learning curve in a folder")
     demo.add_argument("--out", default="demo-output")
-    demo.add_argument("--epochs", type=_positive, default=10)
+    demo.add_argument("--epochs", type=_positive, default=20)
 
     arguments = parser.parse_args(argv)
     try:

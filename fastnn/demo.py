@@ -121,7 +121,7 @@ def step_time(model, x, y, batch_size: int, show: bool = False) -> float:
     return min(times)
 
 
-def main(out: str = "demo-output", epochs: int = 10) -> None:
+def main(out: str = "demo-output", epochs: int = 20) -> None:
     """What ``make demo`` shows."""
     dataset = "fashion-mnist"
     try:

@@ -18,7 +18,11 @@ def report() -> str:
     native = tables.native_available()
     there = [b for b in BACKENDS if b == "numpy" or native]
     lines += [("", ""), ("backend", f"{get_backend()} (of {', '.join(there)})")]
-    lines += [("", ""), *machine.ceilings(machine.get_num_threads()).rows()]
+    if native:
+        measured = machine.ceilings()
+        lines += [("", ""), ("measured threads", str(measured.threads)), ("peak", f"{measured.peak:.0f} GFLOP/s")]
+        lines += [(f"copy in {measured.names[size]}", f"{speed:.0f} GB/s ({_bytes(size)})")
+                  for size, speed in sorted(measured.copy.items())]
     return "\n".join(f"{name:<24}{value}".rstrip() for name, value in lines)
 
 
@@ -26,6 +30,10 @@ def _text(value) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _bytes(size: int) -> str:
+    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
 
 
 def _versions():

@@ -9,12 +9,12 @@ generators take it as it is, and `key_pair` makes the two 32-bit words that key 
 from __future__ import annotations
 
 import os
-import random
 import threading
 
 import numpy as np
 
-Seed = int | np.random.SeedSequence | np.random.Generator | None  #: what arguments named `seed` take
+Seed = "int | np.random.SeedSequence | np.random.Generator | None"  #: what arguments named `seed` take (numpy.random
+# takes 10 ms to import, so nothing here touches it before it is needed)
 
 
 class SeedStream:
@@ -38,9 +38,9 @@ class SeedStream:
 
     def reset(self, seed: int | None = None) -> None:
         """Start again, from `seed` or (None) from the operating system's entropy."""
-        root = np.random.SeedSequence(None if seed is None else check_seed(seed))
+        entropy = int.from_bytes(os.urandom(16), "little") if seed is None else check_seed(seed)
         with self._lock:
-            self._entropy, self._count = root.entropy, 0
+            self._entropy, self._count = entropy, 0
 
     def next(self) -> np.random.SeedSequence:
         """The next seed: what ``SeedSequence(seed).spawn`` would give at this place."""
@@ -86,6 +86,8 @@ def set_random_seed(seed: int) -> None:
     seed = check_seed(seed)
     if seed >= 2**32:
         raise ValueError(f"seed must be below 2**32 (NumPy's global generator takes no more), but is {seed}.")
+    import random
+
     random.seed(seed)
     np.random.seed(seed)
     _stream.reset(seed)

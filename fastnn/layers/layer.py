@@ -55,6 +55,8 @@ class Layer:
     array([[1., 2.]], dtype=float32)
     """
 
+    takes_integers = False  #: whether integers in arrays mean places, and not quantities to compute with
+
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None,
                  input_shape=None, input_dim: int | None = None, **unknown: Any):
         if unknown:
@@ -326,7 +328,7 @@ class Layer:
 
         if not args:
             raise TypeError(f"Layer {self.name} was called without data.")
-        return run_eager(self, args, kwargs)
+        return run_eager(self, args, kwargs, integers_as=None if self.takes_integers else self.dtype)
 
     # ------------------------------------------------------------------ looking
 

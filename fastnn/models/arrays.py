@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 #: dtypes that the gather kernel reads as they are; what it does not is on the left of WIDENED
-GATHERED = tuple(map(np.dtype, ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")))
+GATHERED = tuple(map(np.dtype, ("uint8", "int8", "int16", "int32", "int64", "float32", "float64")))
 WIDENED = {np.dtype("uint16"): np.dtype("int32"), np.dtype("uint32"): np.dtype("int64")}
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 CHUNK = 1 << 17  # values looked at together: both passes over them find them in L2
@@ -32,6 +32,7 @@ def as_array(value: Any, name: str) -> np.ndarray:
     ValueError: x[1] is nan, but only finite numbers can be computed with.
     """
     array = _to_numpy(value, name)
+    array = array.view(np.uint8) if array.dtype == bool else array
     kind = array.dtype.kind
     if kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, but its dtype is {array.dtype}{_hint(array)}.")

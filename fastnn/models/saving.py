@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
 
-from .. import files
-from ..files import FileError
 from ..layers.layer import build_from
 from ..layers.symbolic import flatten
+from ..warnings import FastnnWarning
 
 FORMAT = 1  #: version of what stands in the metadata
 
@@ -18,14 +18,16 @@ FORMAT = 1  #: version of what stands in the metadata
 def save_model(model, filepath, overwrite: bool = True, include_optimizer: bool = True) -> None:
     """Write a model to one file; the old file stays until the new one is whole.
 
+    Of a loss or metric that is a user's function the file holds the name; `load_model` wants the function
+    in `custom_objects`.
+
     Raises
     ------
     ValueError : the model is not built, or holds what no file can (an activation of the user's own).
-
-    Of a loss or metric that is a user's function the file holds the name; `load_model` wants the function
-    in `custom_objects`.
     FileExistsError : the file is there and `overwrite` is false.
     """
+    from .. import files
+
     path = os.fspath(filepath)
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path} is there already and overwrite is false.")
@@ -35,11 +37,15 @@ def save_model(model, filepath, overwrite: bool = True, include_optimizer: bool 
 
 def to_bytes(model) -> bytes:
     """What `save_model` would write, for pickling and copying."""
+    from .. import files
+
     return files.to_bytes(*_state(model, True))
 
 
 def from_bytes(data: bytes, custom_objects: dict[str, type] | None = None):
     """The model that `to_bytes` gave."""
+    from .. import files
+
     return _restore(*files.from_bytes(data), "these bytes", custom_objects, True)
 
 
@@ -57,6 +63,8 @@ def load_model(filepath, custom_objects: dict[str, type] | None = None, compile:
     ------
     fastnn.files.FileError : the file is damaged, forged or not a model.
     """
+    from .. import files
+
     path = os.fspath(filepath)
     tensors, metadata = files.read(path)
     return _restore(tensors, metadata, path, custom_objects, compile)
@@ -64,11 +72,15 @@ def load_model(filepath, custom_objects: dict[str, type] | None = None, compile:
 
 def save_weights(model, filepath) -> None:
     """Write the weights of a model alone."""
+    from .. import files
+
     files.write(os.fspath(filepath), _weights(model), {"fastnn_weights": FORMAT})
 
 
 def load_weights(model, filepath) -> None:
     """Read the weights of a file into a model of the same architecture; all fit or nothing changes."""
+    from .. import files
+
     path = os.fspath(filepath)
     tensors, _ = files.read(path)
     _set_weights(model, tensors, path)
@@ -100,12 +112,13 @@ def _state(model, include_optimizer: bool) -> tuple[dict[str, np.ndarray], dict[
     if include_optimizer and model.compiled:
         metadata["compile"] = model.compile_config()
         if model.optimizer is not None:
-            for name, value in model.optimizer.get_state().items():
-                tensors[f"optimizer/{name}"] = np.asarray(value)
+            for i, (name, value) in enumerate(model.optimizer.get_state().items()):
+                tensors[f"optimizer/{i}/{name}"] = np.asarray(value)
     return tensors, metadata
 
 
 def _restore(tensors, metadata, path, custom_objects, compile):
+    from ..files import FileError
     from ..layers import deserialize
 
     if metadata.get("fastnn_model") != FORMAT:
@@ -118,10 +131,7 @@ def _restore(tensors, metadata, path, custom_objects, compile):
         _set_weights(model, tensors, path)
         if compile and metadata.get("compile"):
             model.compile_from_config(metadata["compile"], custom_objects)
-            state = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
-            if state:
-                model._training_variables()
-                model.optimizer.set_state(state)
+            _set_optimizer_state(model, tensors, path)
     except FileError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
@@ -129,8 +139,34 @@ def _restore(tensors, metadata, path, custom_objects, compile):
     return model
 
 
+def _set_optimizer_state(model, tensors: dict[str, np.ndarray], path: str) -> None:
+    """By place, like the weights: layers made inside a user's model have other names each time."""
+    found = _numbered(tensors, "optimizer/")
+    if not found:
+        return
+    if len(found) > 2:
+        model._training_variables()
+    names = list(model.optimizer.get_state())
+    if [_kind(n) for n in names] != [_kind(k.split("/", 2)[2]) for k in found]:
+        warnings.warn(f"The optimizer's state in {path} is for other variables than those that are trained now "
+                      "(was trainable changed after compile?); it is left away.", FastnnWarning, stacklevel=4)
+        return
+    model.optimizer.set_state(dict(zip(names, (tensors[k] for k in found))))
+
+
+def _kind(name: str) -> str:
+    """What a name says of the slot: adam/m of adam/m/dense/kernel."""
+    return "/".join(name.split("/")[:2])
+
+
+def _numbered(tensors: dict[str, np.ndarray], prefix: str) -> list[str]:
+    return sorted((k for k in tensors if k.startswith(prefix)), key=lambda k: int(k.split("/")[1]))
+
+
 def _set_weights(model, tensors: dict[str, np.ndarray], path: str) -> None:
-    found = sorted((k for k in tensors if k.startswith("weight/")), key=lambda k: int(k.split("/")[1]))
+    from ..files import FileError
+
+    found = _numbered(tensors, "weight/")
     variables = model.variables
     if len(found) != len(variables):
         raise FileError(f"{path} holds {len(found)} weight arrays; model {model.name} has {len(variables)}.")

@@ -133,6 +133,14 @@ class Sequential(Model):
         return self._known().outputs
 
     @property
+    def input_names(self) -> list[str]:
+        return self._known().input_names
+
+    @property
+    def output_names(self) -> list[str]:
+        return self._known().output_names
+
+    @property
     def input(self):
         return self._known().input
 

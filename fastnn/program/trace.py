@@ -436,17 +436,21 @@ class ProgramFunction:
         return f"<ProgramFunction {self.__name__}, {len(self.cache)} programs>"
 
 
-def run_eager(owner: Any, args: tuple = (), kwargs: dict[str, Any] | None = None, training: bool = False) -> Any:
+def run_eager(owner: Any, args: tuple = (), kwargs: dict[str, Any] | None = None, training: bool = False,
+              integers_as: str | None = None) -> Any:
     """What ``owner(*args, **kwargs)`` gives for NumPy arrays, by a small program kept on ``owner``.
 
     Everything with an array interface among the arguments (lists of plain numbers too) is data; all else is part of
-    what is traced. The result is made of fresh arrays.
+    what is traced. The result is made of fresh arrays. Integers become floats of the dtype `integers_as`, if given.
     """
     kwargs = kwargs or {}
     cache = owner.__dict__.get("_eager_programs")
     if cache is None:
         cache = owner.__dict__.setdefault("_eager_programs", Cache())
     tree = (_tidy(args), {k: _tidy_one(v) if hasattr(v, "__array__") else v for k, v in kwargs.items()})
+    if integers_as is not None:
+        tree = rebuild(lambda x: x.astype(integers_as) if isinstance(x, np.ndarray) and x.dtype.kind in "iu"
+                       else x, tree)
     flat = leaves(tree)
     arrays = [x for x in flat if isinstance(x, np.ndarray)]
     fixed = tuple("array" if isinstance(x, np.ndarray) else (type(x), _hashable(x)) for x in flat)
