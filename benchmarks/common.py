@@ -156,7 +156,7 @@ def copier(nbytes: int) -> tuple[Callable[[int, int], int], int]:
     A function (repetitions, threads), and the bytes that one repetition reads and writes.
     """
     from fastnn.kernels.native import core
-    from fastnn.kernels.native.machine import KERNELS
+    from fastnn.kernels.native import machine as probes
 
     n = max(1024, nbytes // 8)
     memory = np.ones(2 * n + 1024, np.float32)
@@ -167,8 +167,9 @@ def copier(nbytes: int) -> tuple[Callable[[int, int], int], int]:
     def run(repetitions: int, threads: int) -> int:
         if threads not in programs:
             block = -(-n // (16 * (threads if n < 1 << 22 else 16 * threads))) * 16
-            programs[threads] = core.Executor([(KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, 1],
-                                                [], -(-n // block), 1, 0, 0, 8 * n / 30e9, None)])
+            copy = (probes.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, 1], [], -(-n // block), 1, 0,
+                    0, 8 * n / 30e9, None)
+            programs[threads] = core.Executor([copy])
         return programs[threads].run(repetitions, [], [], threads, 1e9)
 
     run.memory = memory

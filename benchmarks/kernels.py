@@ -5,8 +5,8 @@
 For each kernel and size, the error against the float64 meaning comes first, then the times. Kernel, copy and NumPy
 take turns in one process. `copy` is the share of the speed of a plain copy with the same working set and threads
 (bytes that must be read and written, over time). An update in place can pass 100 % beyond the caches: it writes lines
-that it has read, where a copy must first fetch those that it overwrites. `x numpy` is how many times faster than the NumPy lines below, which
-are written as one writes them by hand, on one thread.
+that it has read, where a copy must first fetch those that it overwrites. `x numpy` is how many times faster than the
+NumPy lines below, which are written as one writes them by hand, on one thread.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from fastnn.kernels.spec import Kernel
 
 SIZES = ("16k", "256k", "4M", "32M")
 COLUMNS = 512  # of batch normalisation
+RANDOM = np.random.default_rng(0)
 CHECKED = 1 << 20  # elements at most of the arrays with which the error is found
 
 
@@ -81,8 +82,8 @@ def plain_batch_norm_grad(dy, x, gamma, mean, rstd):
     return gamma * rstd * (dy - dbeta * n - xhat * (dgamma * n)), dgamma, dbeta
 
 
-def plain_dropout(x, step, rng=np.random.default_rng(0)):
-    keep = rng.random(x.shape, np.float32) >= np.float32(0.2)
+def plain_dropout(x, step):
+    keep = RANDOM.random(x.shape, np.float32) >= np.float32(0.2)
     return x * keep * np.float32(1.25)
 
 
