@@ -2,8 +2,8 @@
 
 `prune` drops calls whose results nobody reads. `join_updates` hands the optimizer's update of a weight
 to the call that makes the weight's gradient: each panel of the gradient is used while it is in cache.
-`join_slopes` hands the derivative of an activation to the call that makes the gradient before it.
-`skip_detours` saves the first layers of a network a product.
+`join_activations` hands an activation to the call before it, `join_slopes` the derivative of one to the
+call that makes the gradient before it. `skip_detours` saves the first layers of a network a product.
 """
 
 from __future__ import annotations
@@ -112,19 +112,43 @@ def _meet(call: Call, then: Call) -> bool:
     return any(_overlap(a, b) for a in own for b in written(then))
 
 
+def join_activations(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Let calls that can (their kernel has an attribute ``activation``) apply the activation that follows them."""
+    fetched = {id(t.base) for t in wanted}
+    readers = _readers(calls)
+    makers = {id(c.outputs[0].base): c for c in calls if "activation" in c.kernel.attrs and "x" in c.kernel.inputs}
+    replaced: dict[int, Call | None] = {}
+    for call in calls:
+        maker = makers.get(id(call["x"].base)) if call.kernel.name == "activation" else None
+        if (maker is None or id(maker) in replaced or maker.attrs["activation"] != "linear"
+                or call.attrs["kind"] not in maker.kernel.choices["activation"]
+                or readers[id(call["x"].base)] != 1 or id(call["x"].base) in fetched):
+            continue
+        outputs = (call.outputs[0].reshape(maker.outputs[0].shape), *maker.outputs[1:])
+        attrs = {**maker.attrs, "activation": call.attrs["kind"], "alpha": call.attrs["alpha"]}
+        replaced[id(maker)] = replace(maker, outputs=outputs, attrs=attrs)
+        replaced[id(call)] = None
+    return [c for c in (replaced.get(id(c), c) for c in calls) if c is not None]
+
+
+def _readers(calls: list[Call]) -> dict[int, int]:
+    """How many slots of the calls read each base tensor, by its id."""
+    readers: dict[int, int] = {}
+    for call in calls:
+        for t in call.inputs:
+            if t is not None:
+                readers[id(t.base)] = readers.get(id(t.base), 0) + 1
+    return readers
+
+
 def join_slopes(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
     """Let calls that can (their kernel has a slot ``y`` and an attribute ``activation``) apply act'(y) themselves.
 
     ``dx = dz @ w.T`` followed by ``dx * act'(y)`` becomes one call where nobody else reads the first dx.
     """
     fetched = {id(t.base) for t in wanted}
-    readers: dict[int, int] = {}
-    makers: dict[int, Call] = {}
-    for call in calls:
-        for t in call.inputs:
-            if t is not None:
-                readers[id(t.base)] = readers.get(id(t.base), 0) + 1
-        makers.update((id(t.base), call) for t in call.outputs)
+    readers = _readers(calls)
+    makers = {id(t.base): c for c in calls for t in c.outputs[:1]}
     replaced: dict[int, Call | None] = {}
     for slope in calls:
         if slope.kernel.name != "activation_grad" or slope["y"] is None:
@@ -139,7 +163,7 @@ def join_slopes(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
         inputs = tuple(y.reshape(shape) if n == "y" else t for n, t in zip(maker.kernel.inputs, maker.inputs))
         attrs = {**maker.attrs, "activation": slope.attrs["kind"], "alpha": slope.attrs["alpha"]}
         outputs = (slope.outputs[0].reshape(shape), *maker.outputs[1:])
-        replaced[id(maker)] = Call(maker.kernel, inputs, outputs, attrs, note=maker.note)
+        replaced[id(maker)] = replace(maker, inputs=inputs, outputs=outputs, attrs=attrs)
         replaced[id(slope)] = None
     return [c for c in (replaced.get(id(c), c) for c in calls) if c is not None]
 
@@ -156,12 +180,7 @@ def skip_detours(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
 
     fetched = {id(t.base) for t in wanted}
     makers = {id(t.base): c for c in calls for t in c.outputs}
-    readers: dict[int, int] = {}
-    for c in calls:
-        for t in c.inputs:
-            if t is not None:
-                readers[id(t.base)] = readers.get(id(t.base), 0) + 1
-    out = list(calls)
+    readers, out = _readers(calls), list(calls)
     for norm in [c for c in calls if c.kernel.name == "batch_norm_grad_parameters"]:
         detour = makers.get(id(norm["dy"].base))
         if (detour is None or detour.kernel.name != "dense_grad_input" or detour["y"] is not None
@@ -170,7 +189,7 @@ def skip_detours(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
             continue
         for weight in [c for c in out if c.kernel.name == "dense_grad_weight"]:
             made = makers.get(id(weight["x"].base))
-            if (weight["dz"].base is not detour["dz"].base or made is None or made.kernel.name != "batch_norm"
+            if (weight["dz"].base is not detour["dz"].base or made is None or made.kernel.name != "batch_norm" or made.attrs["activation"] != "linear"
                     or made["x"].base is not norm["x"].base or made["mean"].base is not norm["mean"].base
                     or weight.outputs[0].shape != detour["w"].shape):
                 continue

@@ -56,7 +56,8 @@ class Program:
         wanted = list(self.fetches.values())
         calls = fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted)
         if join:
-            calls = fuse.join_updates(graph, fuse.join_slopes(calls, wanted), wanted)
+            calls = fuse.join_slopes(fuse.join_activations(calls, wanted), wanted)
+            calls = fuse.join_updates(graph, calls, wanted)
         order = levels(calls)
         by_level = sorted(range(len(calls)), key=lambda i: (order[i], i))
         self.calls: list[Call] = [calls[i] for i in by_level]
