@@ -51,9 +51,11 @@ clean: ## remove everything that make made, .venv too
 	rm -f fastnn/kernels/native/*.so fastnn/kernels/native/*.c
 
 # $(call check,folder,where fastnn must be,pytest's arguments,environment): run tests from a copy of tests/ that has no
-# fastnn beside it, so that what is tested is what was installed; tests/test_package.py makes sure of it.
+# fastnn beside it, so that what is tested is what was installed; tests/test_package.py makes sure of it. The Cython
+# sources go along as text, for tests/kernels/test_slots.py.
 define check
-@rm -rf $(1)/tests && mkdir -p $(1) && cp -R tests pyproject.toml $(1)/
+@rm -rf $(1)/tests $(1)/sources && mkdir -p $(1)/sources && cp -R tests pyproject.toml $(1)/
+@cp fastnn/kernels/native/*.pyx $(1)/sources/
 cd $(1) && env -u PYTHONPATH FASTNN_TEST_INSTALLED="$(CURDIR)/$(2)" $(4) "$(CURDIR)/$(PY)" -m pytest -q $(3) $(ARGS)
 endef
 

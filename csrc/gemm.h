@@ -14,10 +14,10 @@
 enum {
     FNN_GEMM_ROWS = 6,      /* of the largest micro-kernels */
     FNN_GEMM_WIDEST = 8,    /* vectors of the widest micro-kernel */
-    FNN_GEMM_PANEL = 8,     /* floats between the k's of a packed panel of A in column form */
     FNN_GEMM_STRIPE = 8,    /* panels of A in column form that are packed at once: they share cache lines */
-    FNN_GEMM_DEPTH = 416,   /* k's of one block: with 256 columns a block of B is 416 KiB of a 1 MiB L2 */
-    FNN_GEMM_AHEAD = 4,     /* rows by which packing fetches ahead */
+    FNN_GEMM_DEPTH = 416,   /* k's of one block: with 256 columns a block of B is 416 KiB of a 1 MiB L2
+                             * (344, 256 and 192 were no faster on v4 or v3) */
+    FNN_GEMM_AHEAD = 8,     /* rows by which packing fetches ahead */
 };
 
 enum { FNN_GEMM_ADD = 1, FNN_GEMM_RELU = 2 };  /* `mode` of a micro-kernel */
@@ -32,20 +32,24 @@ enum { FNN_GEMM_ADD = 1, FNN_GEMM_RELU = 2 };  /* `mode` of a micro-kernel */
 typedef void (*fnn_gemm_tile)(const float *a, int64_t as, const float *b, int64_t bs, float *c, int64_t cs,
                               int64_t k, int64_t lanes, const float *bias, int64_t mode);
 
-static inline void fnn_prefetch(const void *p) { __builtin_prefetch(p); }
+/* The same for FNN_GEMM_ROWS rows and `width` whole vectors, which also copies its part of B:
+ * keep[k * width * lanes + j] = b[k * bs + j].  Packing then costs little more than its stores: what it
+ * waits for comes while the FMAs run. */
+typedef void (*fnn_gemm_tile_and_keep)(float *keep, const float *a, int64_t as, const float *b, int64_t bs, float *c,
+                                       int64_t cs, int64_t k, int64_t lanes, const float *bias, int64_t mode);
 
 struct fnn_gemm_ops {
     int64_t lanes;      /* floats of a vector */
     int64_t width;      /* vectors of a packed panel of B */
-    int64_t pack_panels;    /* a B beyond L2 is packed if at least so many panels of rows read it */
     int8_t widest[FNN_GEMM_ROWS + 1];   /* vectors of the widest micro-kernel for so many rows */
     /* by rows and vectors; there are 1, 2, ... up to 4 or what `widest` says, and, where it says so, 8 */
     fnn_gemm_tile row_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
     fnn_gemm_tile column_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
+    fnn_gemm_tile_and_keep row_form_and_keep, column_form_and_keep;
 
     /* to[panel, k, j] = from[k * pitch + panel * width * lanes + j]: panels one after the other */
     void (*pack)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
-    /* to[panel, k, i] = from[k * pitch + panel * FNN_GEMM_ROWS + i]; FNN_GEMM_PANEL floats from k to k */
+    /* to[panel, k, i] = from[k * pitch + panel * FNN_GEMM_ROWS + i]; FNN_GEMM_ROWS floats from k to k */
     void (*pack_columns)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
     /* to[j * to_pitch + i] = from[i * pitch + j] */
     void (*transpose)(float *to, int64_t to_pitch, const float *from, int64_t pitch, int64_t rows, int64_t columns);
@@ -56,6 +60,12 @@ struct fnn_gemm_ops {
                    int64_t columns);
     /* sum[j] = from[0,j] + from[1,j] + ..., in this order */
     void (*sum_rows)(float *sum, const float *from, int64_t pitch, int64_t rows, int64_t columns);
+    /* to[i * columns + j] = (x[i * pitch + j] - mean[j]) * rstd[j] */
+    void (*normalize)(float *to, const float *x, int64_t pitch, const float *mean, const float *rstd, int64_t rows,
+                      int64_t columns);
+    /* *dgamma = sum(w * g);  *dbeta = sum(w * db);  g = gamma * g + beta * db   over n elements */
+    void (*scale_back)(float *g, float *dgamma, float *dbeta, const float *w, const float *db, float gamma,
+                       float beta, int64_t n);
 };
 
 #endif

@@ -12,8 +12,8 @@
 
 #include "simd.h"
 #include "math.inc"
-#include "gemm.inc"
 #include "elementwise.inc"
+#include "gemm.inc"
 #include "norm.inc"
 #include "loss.inc"
 #include "optim.inc"

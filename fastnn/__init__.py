@@ -37,7 +37,7 @@ from .machine import cpu_info, get_num_threads, set_num_threads
 from .models import Model, Sequential
 from .program.backend import backend, get_backend, set_backend
 from .program.gradient import gradients
-from .program.trace import value_and_grad
+from .program.trace import traced, value_and_grad
 from .program.variable import Variable
 from .warnings import FastnnWarning
 
@@ -57,4 +57,4 @@ def __getattr__(name: str):
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
            "cpu_info", "datasets", "files", "get_backend", "get_num_threads", "gradients", "initializers", "kernels",
            "layers", "losses", "metrics", "models", "ops", "optimizers", "program", "set_backend", "set_num_threads",
-           "utils", "value_and_grad"]
+           "traced", "utils", "value_and_grad"]

@@ -7,9 +7,11 @@ bits depend neither on tiles nor on threads nor, where there is FMA, on the CPU 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from .spec import Array, Call, Kernel, blocks, register
+from .spec import BLOCK, Array, Call, Kernel, blocks, register
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "elu", "selu")
 #: Klambauer et al., Self-normalizing neural networks (2017)
@@ -18,8 +20,10 @@ SELU_LAMBDA, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 ROWS, COLUMNS = 256, 256  #: largest tile: its block of B, 416 x 256 floats, is 416 KiB of a 1 MiB L2
 PANEL = 64  #: columns of a tile are a multiple of this: four AVX-512 vectors
 TILE = 5e5  #: FLOPs that a tile should have: 4 to 5 microseconds, against about 0.1 for handing it out
+SMALL = 4e6  #: up to so many FLOPs it matters more that two threads finish together: tiles are cut by `halves`
+L1 = 8192  #: floats of a panel of dw that stays in L1 beside what it is made from
 TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
-SCRATCH = 4 * 416 * (8 * 8 + COLUMNS)  #: bytes: a stripe of A and a block of B (csrc/gemm.h)
+SCRATCH = 4 * 416 * (8 * 6 + COLUMNS)  #: bytes: a stripe of A and a block of B (csrc/gemm.h)
 
 
 def grid(m: int, n: int, k: int, transposed: bool = False) -> tuple[int, int]:
@@ -29,6 +33,8 @@ def grid(m: int, n: int, k: int, transposed: bool = False) -> tuple[int, int]:
     the rows are cut first, down to 16; a large one is cut into columns first, down to 64. A transposed B
     is turned around once per tile: its rows are cut only where there are many.
     """
+    if 16 <= m <= ROWS and 1e5 < 2 * m * n * k <= SMALL and n * k <= 2**15:
+        return halves(m, n, transposed)
     down, across = blocks(max(m, 1), ROWS), blocks(max(n, 1), COLUMNS)
     # a product of few rows is bound by reading B: count it as if it had 8 rows
     want = min(TILES, int(2 * max(m, 8) * n * k / TILE))
@@ -39,11 +45,21 @@ def grid(m: int, n: int, k: int, transposed: bool = False) -> tuple[int, int]:
             return rows, columns
         cut_rows, cut_columns = rows >= (128 if transposed else 32), columns > PANEL
         if cut_rows and (small or columns <= 2 * PANEL <= rows or not cut_columns):
-            down += 1
+            down *= 2
         elif cut_columns:
             across += 1
         else:
             return rows, columns
+
+
+def halves(m: int, n: int, transposed: bool) -> tuple[int, int]:
+    """Two tiles for a product of a few microseconds: two threads finish together, and nothing is packed twice.
+
+    Of rows, B being small enough to be read by each; of columns where B has to be turned around.
+    """
+    if transposed:
+        return m, max(1, blocks(n, PANEL)) * PANEL // 2
+    return blocks(m, 2), max(1, blocks(n, PANEL)) * PANEL
 
 
 def activate(z: np.ndarray, activation: str, alpha: float = 1.0) -> np.ndarray:
@@ -229,9 +245,15 @@ class dense_grad_weight(Product):  # noqa: N801
     """Gradients of a dense layer's parameters: ``dw = x.T @ dz``, ``db = dz.sum(0)`` in the order of rows.
 
     Slots: ``dw[K,N], db[N] <- x[M,K], dz[M,N], then`` (optional). Tiles are panels of rows of dw, a
-    multiple of 16. `then` is no array: in a program it may be another call, a flat kernel over the K N
+    multiple of 6. `then` is no array: in a program it may be another call, a flat kernel over the K N
     elements of the weight (an optimizer's update), which is run on each finished panel while that is
     in cache.
+
+    Parameters
+    ----------
+    ahead : how many arrays (the first slots of `then`) that call updates; they are fetched into the cache
+        while the panel is computed. The slot behind them is its gradient; `slots` counts all of its slots.
+    keep : 0 if nobody but `then` reads dw: then dw is not written, its panels exist in scratch memory only.
 
     Examples
     --------
@@ -246,27 +268,39 @@ class dense_grad_weight(Product):  # noqa: N801
     outputs = ("dw", "db")
     inputs = ("x", "dz", "then")
     optional = ("then",)
+    dims = ("M", "K", "N", "rows", "columns", "panel")
+    attrs = {"ahead": 0, "slots": 0, "keep": 1}
 
-    def infer(self, x, dz, then=None):
+    def infer(self, x, dz, then=None, *, ahead=0, slots=0, keep=1):
         if x.ndim != 2 or dz.ndim != 2 or x.shape[0] != dz.shape[0]:
             raise ValueError(f"dense_grad_weight needs x[M,K] and dz[M,N], not {list(x.shape)} and {list(dz.shape)}.")
         same_dtype("dense_grad_weight", x, dz)
         return Array((x.shape[1], dz.shape[1]), x.dtype), Array(dz.shape[1:], x.dtype)
 
-    def numpy(self, x, dz, then=None):
+    def numpy(self, x, dz, then=None, *, ahead=0, slots=0, keep=1):
         return x.T @ dz, dz.sum(0)
 
     def sizes(self, call):
-        return (*call["x"].shape, call["dz"].shape[1], *self.tile(call))
+        return (*call["x"].shape, call["dz"].shape[1], *self.tile(call), SCRATCH // 4)
+
+    def scratch(self, call):
+        return SCRATCH + 4 * (self.tile(call)[0] * call["dz"].shape[1] + BLOCK)
+
+    def nbytes(self, call):
+        return super().nbytes(call) - (0 if call.attr("keep") else call["dw"].nbytes)
 
     def tile(self, call):
-        # Panels of all columns, for `then`. As many rows as the tile size asks for, but no more than
-        # leave the panel in L2, and at least 4 and at most 32 tiles.
-        (m, k), n = call["x"].shape, call["dz"].shape[1]
-        rows = max(TILE / max(2 * m * n, 1), k / 32)
-        rows = min(rows, k / 4 if m * n * k > 5e5 else k, max(64, 2**17 / max(n, 1)))
-        rows = max(1, blocks(int(rows), 16)) * 16
-        return rows, max(1, blocks(blocks(max(n, 1), blocks(max(n, 1), COLUMNS)), PANEL)) * PANEL
+        # Panels of all columns, for `then`, in multiples of six rows (the micro-kernel's) whose elements make
+        # whole blocks of `then`. Few rows of x: panels that stay in L1. Else as many rows as the tile size asks
+        # for, but no more than leave the panel in L2, and at least 4 and at most 32 tiles.
+        (m, k), n = call["x"].shape, max(call["dz"].shape[1], 1)
+        unit = math.lcm(6, BLOCK // math.gcd(n, BLOCK))
+        rows = max(TILE / max(2 * m * n, 1), k / TILES)
+        rows = min(rows, k / 4 if m * n * k > 5e5 else k, ROWS)
+        if m <= 64:
+            rows = min(rows, max(L1 / n, unit))
+        rows = max(1, int(rows) // unit) * unit
+        return rows, max(1, blocks(blocks(n, blocks(n, COLUMNS)), PANEL)) * PANEL
 
     def tiles(self, call):
         # one at least: db is written even where dw has no rows
@@ -275,6 +309,71 @@ class dense_grad_weight(Product):  # noqa: N801
     def flops(self, call):
         (m, k), n = call["x"].shape, call["dz"].shape[1]
         return 2.0 * m * k * n + m * n
+
+
+@register
+class norm_dense_grad(Product):  # noqa: N801
+    """Gradients of a normalisation followed by a dense layer, where nobody wants the gradient of the data.
+
+    With ``n = (x - mean) * rstd``, ``y = gamma n + beta`` and ``z = y @ w + b``, the detour over
+    ``dy = dz @ w.T`` is not needed, because gamma and beta only scale and shift whole columns of n::
+
+        g = n.T @ dz                           (K,N), of which everything follows:
+        dw     = gamma g + beta db             row by row
+        dgamma = (w * g).sum(1)                equal to (dy * n).sum(0)
+        dbeta  = (w * db).sum(1)               equal to dy.sum(0)
+
+    One product instead of two. Slots: ``dw[K,N], dgamma[K], dbeta[K] <- x[M,K], mean[K], rstd[K],
+    gamma[K], beta[K]`` (both optional) ``, w[K,N], dz[M,N], db[N], then``. `then`, `ahead` and `keep` are
+    those of `dense_grad_weight`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.kernels.dense import norm_dense_grad
+    >>> x, w, dz = np.array([[1.0], [3.0]]), np.array([[2.0]]), np.array([[1.0], [0.5]])
+    >>> norm_dense_grad(x, np.array([2.0]), np.array([1.0]), None, None, w, dz, dz.sum(0), None)
+    (array([[-0.5]]), array([-1.]), array([3.]))
+    """
+
+    name = "norm_dense_grad"
+    outputs = ("dw", "dgamma", "dbeta")
+    inputs = ("x", "mean", "rstd", "gamma", "beta", "w", "dz", "db", "then")
+    optional = ("gamma", "beta", "then")
+    dims = ("M", "K", "N", "rows", "columns", "panel")
+    attrs = {"ahead": 0, "slots": 0, "keep": 1}
+
+    def infer(self, x, mean, rstd, gamma, beta, w, dz, db, then=None, *, ahead=0, slots=0, keep=1):
+        if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0] or dz.shape != (x.shape[0], w.shape[1]):
+            raise ValueError(f"norm_dense_grad needs x[M,K], w[K,N] and dz[M,N], not x{list(x.shape)}, "
+                             f"w{list(w.shape)} and dz{list(dz.shape)}.")
+        columns = Array(x.shape[1:], x.dtype)
+        for name, a, n in (("mean", mean, 1), ("rstd", rstd, 1), ("gamma", gamma, 1), ("beta", beta, 1), ("db", db, 0)):
+            if a is not None and a.shape != (x.shape[1:] if n else w.shape[1:]):
+                raise ValueError(f"norm_dense_grad with w{list(w.shape)} can't use {name}{list(a.shape)}.")
+        same_dtype("norm_dense_grad", x, mean, rstd, gamma, beta, w, dz, db)
+        return Array(w.shape, x.dtype), columns, columns
+
+    def numpy(self, x, mean, rstd, gamma, beta, w, dz, db, then=None, *, ahead=0, slots=0, keep=1):
+        g = ((x - mean) * rstd).T @ dz
+        dw = g if gamma is None else gamma[:, None] * g
+        return dw if beta is None else dw + beta[:, None] * db, (w * g).sum(1), (w * db).sum(1)
+
+    def tile(self, call):
+        return dense_grad_weight.tile(Call(dense_grad_weight, (call["x"], call["dz"], None), (), {}))
+
+    def sizes(self, call):
+        return (*call["x"].shape, call["dz"].shape[1], *self.tile(call), SCRATCH // 4)
+
+    def tiles(self, call):
+        return blocks(call["w"].shape[0], self.tile(call)[0])
+
+    def scratch(self, call):
+        return SCRATCH + 4 * ((call["x"].shape[0] + call["dz"].shape[1]) * self.tile(call)[0] + BLOCK)
+
+    def flops(self, call):
+        (m, k), n = call["x"].shape, call["dz"].shape[1]
+        return 2.0 * m * k * n + 7.0 * k * n + 2.0 * m * k
 
 
 @register

@@ -1,13 +1,19 @@
-"""Rewrites of the call list that save passes over memory; none changes a bit of any result.
+"""Rewrites of the call list that save passes over memory; all but one change no bit of any result.
 
 `prune` drops calls whose results nobody reads. `join_updates` hands the optimizer's update of a weight
 to the call that makes the weight's gradient: each panel of the gradient is used while it is in cache.
+`join_slopes` hands the derivative of an activation to the call that makes the gradient before it.
+`skip_detours` saves the first layers of a network a product.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..kernels.spec import BLOCK, Call
 from .graph import Graph, Memory, Tensor
+
+DETOUR_ROWS = 1024  #: `skip_detours` keeps a stripe of so many normalised rows in L2
 
 
 def prune(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
@@ -34,35 +40,49 @@ def prune(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
     return kept[::-1]
 
 
-def join_updates(graph: Graph, calls: list[Call]) -> list[Call]:
-    """Split flat updates so that each weight gradient that can take its update along does so."""
+def join_updates(graph: Graph, calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Split flat updates so that each weight gradient that can take its update along does so.
+
+    The gradient itself is not stored where nobody but the update reads it.
+    """
     producers = [c for c in calls if "then" in c.kernel.inputs]
     out = list(calls)
     for update in [c for c in calls if _is_update(c)]:
         g = update["g"]
         readers = [t for c in calls if c is not update for t in c.inputs if t is not None and _overlap(t, g)]
-        joined = [p for p in producers if p.then is None and _inside(p.outputs[0], g)
-                  and not any(_overlap(t, p.outputs[0]) for t in readers) and _may_wait(p, update, out)]
+        joined: list[Call] = []
+        for p in sorted(producers, key=lambda p: p.outputs[0].offset):
+            dw = p.outputs[0]
+            if (p not in out or not _inside(dw, g) or any(_overlap(t, dw) for t in readers)
+                    or not _may_wait(p, update, out)):
+                continue
+            then = _part(graph, update, *_elements(dw, g))
+            if _tilewise(p, then) and not any(_meet(p, q.then) or _meet(q, then) for q in joined):
+                keep = any(_overlap(t, dw) for t in wanted)
+                attrs = {"ahead": len(then.outputs), "slots": len(then.outputs) + len(then.inputs), "keep": int(keep)}
+                out[out.index(p)] = taken = replace(p, attrs={**p.attrs, **attrs}, then=then)
+                joined.append(taken)
         if not joined:
             continue
-        joined.sort(key=lambda p: p.outputs[0].offset)
-        pieces, start = [], 0
+        # The joined calls go first: they may read what the rest of the update overwrites.
+        pieces, start = list(joined), 0
         for p in joined:
-            dw = p.outputs[0]
-            first = (dw.offset - g.offset) // g.dtype.itemsize
-            end = first + -(-dw.size // BLOCK) * BLOCK
+            first, end = _elements(p.outputs[0], g)
             if first > start:
                 pieces.append(_part(graph, update, start, first))
-            p.then = _part(graph, update, first, min(end, g.size))
-            pieces.append(p)
-            start = min(end, g.size)
+            start = end
         if start < g.size:
             pieces.append(_part(graph, update, start, g.size))
-        for p in joined:
-            out.remove(p)
+        out = [c for c in out if not any(c is p for p in joined)]
         at = out.index(update)
         out[at : at + 1] = pieces
     return out
+
+
+def _elements(dw: Tensor, g: Tensor) -> tuple[int, int]:
+    """The elements of the flat gradient g that dw fills, the gap behind it included."""
+    first = (dw.offset - g.offset) // g.dtype.itemsize
+    return first, min(first + -(-dw.size // BLOCK) * BLOCK, g.size)
 
 
 def _is_update(call: Call) -> bool:
@@ -70,14 +90,111 @@ def _is_update(call: Call) -> bool:
 
 
 def _may_wait(call: Call, until: Call, calls: list[Call]) -> bool:
-    """Whether `call` may run as late as the update `until`, tile by tile with it: nobody minds."""
+    """Whether `call` may run as late as the update `until`: nobody in between minds."""
     start, stop = calls.index(call), calls.index(until)
     touches, writes = operands(call), written(call)
-    if start > stop or any(_overlap(a, b) for a in touches for b in written(until)):
-        return False
-    return not any(
+    return start < stop and not any(
         any(_overlap(a, b) for a in written(c) for b in touches) or
         any(_overlap(a, b) for a in operands(c) for b in writes) for c in calls[start + 1 : stop])
+
+
+def _tilewise(call: Call, then: Call) -> bool:
+    """Whether the update may overwrite its part while other tiles of `call` still run.
+
+    A slot ``w`` of a gradient kernel is read by the very tile whose update overwrites it.
+    """
+    reads = [t for n, t in zip(call.kernel.inputs, call.inputs) if t is not None and n != "w"]
+    return not any(_overlap(a, b) for a in (*reads, *call.outputs) for b in written(then))
+
+
+def _meet(call: Call, then: Call) -> bool:
+    own = [t for t in (*call.outputs, *call.inputs) if t is not None]
+    return any(_overlap(a, b) for a in own for b in written(then))
+
+
+def join_slopes(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Let calls that can (their kernel has a slot ``y`` and an attribute ``activation``) apply act'(y) themselves.
+
+    ``dx = dz @ w.T`` followed by ``dx * act'(y)`` becomes one call where nobody else reads the first dx.
+    """
+    fetched = {id(t.base) for t in wanted}
+    readers: dict[int, int] = {}
+    makers: dict[int, Call] = {}
+    for call in calls:
+        for t in call.inputs:
+            if t is not None:
+                readers[id(t.base)] = readers.get(id(t.base), 0) + 1
+        makers.update((id(t.base), call) for t in call.outputs)
+    replaced: dict[int, Call | None] = {}
+    for slope in calls:
+        if slope.kernel.name != "activation_grad" or slope["y"] is None:
+            continue
+        dy, y = slope["dy"], slope["y"]
+        maker = makers.get(id(dy.base))
+        if (maker is None or id(maker) in replaced or "y" not in maker.kernel.optional or maker["y"] is not None
+                or slope.attrs["kind"] not in maker.kernel.choices["activation"]
+                or readers[id(dy.base)] != 1 or id(dy.base) in fetched or not _made_before(y, maker, calls)):
+            continue
+        shape = maker.outputs[0].shape
+        inputs = tuple(y.reshape(shape) if n == "y" else t for n, t in zip(maker.kernel.inputs, maker.inputs))
+        attrs = {**maker.attrs, "activation": slope.attrs["kind"], "alpha": slope.attrs["alpha"]}
+        outputs = (slope.outputs[0].reshape(shape), *maker.outputs[1:])
+        replaced[id(maker)] = Call(maker.kernel, inputs, outputs, attrs, note=maker.note)
+        replaced[id(slope)] = None
+    return [c for c in (replaced.get(id(c), c) for c in calls) if c is not None]
+
+
+def skip_detours(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Where only the parameters of a normalisation before a dense layer want gradients, make one product, not two.
+
+    The first layers of a network: `dense_grad_input` and `batch_norm_grad_parameters` go, and `norm_dense_grad`
+    takes the place of `dense_grad_weight`. The same gradient by another sum: the only rewrite here that rounds
+    otherwise, so it is done for every backend alike.
+    """
+    from ..kernels.dense import norm_dense_grad
+    from ..kernels.reduce import reduce_sum
+
+    fetched = {id(t.base) for t in wanted}
+    makers = {id(t.base): c for c in calls for t in c.outputs}
+    readers: dict[int, int] = {}
+    for c in calls:
+        for t in c.inputs:
+            if t is not None:
+                readers[id(t.base)] = readers.get(id(t.base), 0) + 1
+    out = list(calls)
+    for norm in [c for c in calls if c.kernel.name == "batch_norm_grad_parameters"]:
+        detour = makers.get(id(norm["dy"].base))
+        if (detour is None or detour.kernel.name != "dense_grad_input" or detour["y"] is not None
+                or readers[id(norm["dy"].base)] != 1 or id(norm["dy"].base) in fetched
+                or norm["x"].shape[0] > DETOUR_ROWS):
+            continue
+        for weight in [c for c in out if c.kernel.name == "dense_grad_weight"]:
+            made = makers.get(id(weight["x"].base))
+            if (weight["dz"].base is not detour["dz"].base or made is None or made.kernel.name != "batch_norm"
+                    or made["x"].base is not norm["x"].base or made["mean"].base is not norm["mean"].base
+                    or weight.outputs[0].shape != detour["w"].shape):
+                continue
+            db = Call(reduce_sum, (weight["dz"],), (weight.outputs[1],), reduce_sum.complete({"axes": (0,)}),
+                      note=weight.note)
+            inputs = (norm["x"], norm["mean"], norm["rstd"], made["gamma"], made["beta"], detour["w"], weight["dz"],
+                      weight.outputs[1], None)
+            joined = Call(norm_dense_grad, inputs, (weight.outputs[0], *norm.outputs), {}, note=weight.note)
+            # All that these read was there when the last of the three ran.
+            at = max(out.index(c) for c in (detour, weight, norm))
+            out[at : at + 1] = [db, joined]
+            out = [c for c in out if c is not detour and c is not weight and c is not norm]
+            break
+    return out
+
+
+def _made_before(t: Tensor, call: Call, calls: list[Call]) -> bool:
+    """Whether t has its value when `call` runs."""
+    for c in calls:
+        if c is call:
+            return False
+        if any(o.base is t.base for o in c.outputs):
+            return True
+    return False
 
 
 def _span(t: Tensor) -> tuple[int, int]:

@@ -54,9 +54,9 @@ class Program:
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)
         wanted = list(self.fetches.values())
-        calls = fuse.prune(graph.calls, wanted)
+        calls = fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted)
         if join:
-            calls = fuse.join_updates(graph, calls)
+            calls = fuse.join_updates(graph, fuse.join_slopes(calls, wanted), wanted)
         order = levels(calls)
         by_level = sorted(range(len(calls)), key=lambda i: (order[i], i))
         self.calls: list[Call] = [calls[i] for i in by_level]

@@ -33,7 +33,6 @@ class NativeRun:
         from ..kernels.native import core
 
         self.program, self.form = program, form
-        program.workspace[...] = 0
         self._places: dict[str, list[tuple[int, int]]] = {}  # source -> (call, slot)
         self.executor = core.Executor([self._describe(i, c) for i, c in enumerate(program.calls)],
                                       self._copies(program.feeds, scalars=True), self._copies(program.fetches))

@@ -1,6 +1,8 @@
 """Cases of the dense family: rows, columns and depths on both sides of tiles, panels and vectors."""
 
-from fastnn.kernels.dense import ACTIVATIONS, dense, dense_grad_input, dense_grad_weight, matmul
+import numpy as np
+
+from fastnn.kernels.dense import ACTIVATIONS, dense, dense_grad_input, dense_grad_weight, matmul, norm_dense_grad
 
 from . import Case
 
@@ -52,6 +54,25 @@ CASES += [Case(dense_grad_input, upstream(*s, y=True), {"activation": a, "alpha"
 CASES += [Case(dense_grad_weight, both(*s), {}, label(*s), terms=s[0] + 4, small=small(*s)) for s in SHAPES]
 CASES += [Case(dense_grad_weight, both(*s), {}, label(*s), terms=s[0] + 4, small=False)
           for s in [(450, 100, 40), (1000, 33, 300), (20, 300, 600)]]
+
+# packed: a B beyond L2, kept by the first panel; rows 512 floats apart on narrow vectors
+CASES += [Case(k, make(*s), {}, f"{label(*s)},packed", terms=max(s) + 4, small=False)
+          for s in [(64, 300, 900), (64, 512, 520), (300, 530, 512)]
+          for k, make in [(dense, layer), (dense_grad_input, upstream), (dense_grad_weight, both)]]
+
+
+
+def normed(m, k, n, scale=True, shift=True):
+    def make(rng):
+        x, w, dz = rng.normal(1, 2, (m, k)), rng.normal(size=(k, n)), rng.normal(size=(m, n))
+        return (x, x.mean(0), 1 / np.sqrt(x.var(0) + 1e-3), rng.normal(size=k) if scale else None,
+                rng.normal(size=k) if shift else None, w, dz, dz.sum(0), None)
+    return make
+
+
+CASES += [Case(norm_dense_grad, normed(*s), {}, label(*s), terms=s[0] + s[2] + 8, small=False) for s in SHAPES if min(s)]
+CASES += [Case(norm_dense_grad, normed(9, 40, 33, *on), {}, f"scale,shift={on}", terms=50, small=False)
+          for on in ((True, False), (False, True), (False, False))]
 
 MATMULS = [((5, 7), (7, 6), {}), ((2, 3, 4), (2, 4, 5), {}), ((2, 3, 4), (4, 5), {}), ((3, 4), (2, 4, 5), {}),
            ((2, 3, 4), (2, 4, 5), {"sum_batch": 1}), ((1, 1), (1, 1), {}), ((2, 30, 17), (2, 17, 33), {}),

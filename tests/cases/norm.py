@@ -12,7 +12,7 @@ SMALL = 60  # elements up to which central differences are quick
 
 def matrix(rng, shape):
     """Columns with means and spreads of their own."""
-    rows, columns = shape
+    columns = shape[1]
     return rng.normal(size=shape) * rng.uniform(0.5, 2, columns) + rng.normal(size=columns)
 
 

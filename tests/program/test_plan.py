@@ -200,21 +200,29 @@ def test_every_gradient_that_an_update_reads_is_kept():
     assert "reduce_mean" not in [c.kernel.name for c in calls]  # the loss itself, which nobody asked for
 
 
-def test_an_update_waits_where_the_gradient_reads_what_it_overwrites():
-    """x.T @ dy with x a variable of the same update: not to be joined."""
-    a, b = Variable(np.ones((16, 16)) / 8, name="a"), Variable(np.ones((16, 16)) / 8, name="b")
-    place = pack([a, b])
-    graph = Graph()
-    with graph.active():
-        loss = ops.sum(ops.square(dense(graph.tensor(a), b, None)))
-        grads = gradients(loss, [a, b])
-        memory = Memory(place.array.nbytes, "gradients", kept=True)
-        for v, g in zip((a, b), grads):
-            g.place(memory, v.offset * 4)
-        n = place.array.size
-        optim.sgd(Tensor(graph, (n,), np.float32, memory, 0), graph.constant(np.array(0.1)),
-                  graph.flat(place.array, 0, n))
-    assert not any(c.then for c in fuse.join_updates(graph, fuse.prune(graph.calls, [])))
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_gradient_may_read_what_the_rest_of_its_update_overwrites(backend):
+    """x.T @ dy with x a variable of the same update: its own part is joined, and the rest comes later."""
+    results = []
+    for join in (True, False):
+        rng = np.random.default_rng(0)
+        a, b = Variable(rng.normal(size=(16, 16)), name="a"), Variable(rng.normal(size=(16, 16)), name="b")
+        place = pack([a, b])
+        graph = Graph()
+        with graph.active():
+            loss = ops.sum(ops.square(dense(graph.tensor(a), b, None)))
+            grads = gradients(loss, [a, b])
+            memory = Memory(place.array.nbytes, "gradients", kept=True)
+            for v, g in zip((a, b), grads):
+                g.place(memory, v.offset * 4)
+            n = place.array.size
+            optim.sgd(Tensor(graph, (n,), np.float32, memory, 0), graph.constant(np.array(0.01)),
+                      graph.flat(place.array, 0, n))
+        program = Program(graph, backend, join=join)
+        assert any(c.then for c in program.calls) == join
+        program.run(3)
+        results.append(place.array.copy())
+    np.testing.assert_array_equal(*results)
 
 
 def test_a_call_whose_other_output_is_read_before_the_update_is_not_joined():
@@ -235,3 +243,34 @@ def test_a_call_whose_other_output_is_read_before_the_update_is_not_joined():
         found.append(out)
     np.testing.assert_array_equal(*found)
     assert found[0].any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_first_normalised_layer_makes_one_product_and_the_same_gradients(backend, monkeypatch):
+    from fastnn.kernels.norm import batch_norm
+
+    def gradients_of(detours):
+        if detours:
+            monkeypatch.setattr(fuse, "skip_detours", lambda calls, wanted: calls)
+        rng = np.random.default_rng(3)
+        v = {n: Variable(rng.normal(size=s), name=n) for n, s in dict(
+            gamma=(20,), beta=(20,), mean=(20,), w=(20, 7), b=(7,)).items()}
+        variance = Variable(np.ones(20), name="variance")
+        graph = Graph()
+        with graph.active():
+            x = graph.constant(rng.normal(2, 3, (9, 20)).astype(np.float32))
+            y = batch_norm(x, v["gamma"], v["beta"], v["mean"], variance)[0]
+            z = dense(y, v["w"], v["b"], activation="tanh")
+            loss = ops.sum(z * graph.constant(rng.normal(size=(9, 7)).astype(np.float32)))
+            wanted = ("gamma", "beta", "w", "b")
+            for name, g in zip(wanted, gradients(loss, [v[n] for n in wanted])):
+                graph.fetch(name, g)
+        program = Program(graph, backend)
+        assert any(c.kernel.name == "norm_dense_grad" for c in program.calls) != detours
+        out = {n: np.zeros((1, *t.shape), np.float32) for n, t in program.fetches.items()}
+        program.run(1, {}, out)
+        return out
+
+    short, long = gradients_of(False), gradients_of(True)
+    for name in short:
+        np.testing.assert_allclose(short[name], long[name], rtol=0, atol=2e-5 * np.abs(long[name]).max(), err_msg=name)
