@@ -18,8 +18,20 @@ True
 
 from __future__ import annotations
 
-from . import (activations, callbacks, initializers, kernels, layers, losses, metrics, models, ops, optimizers,
-               program, utils)
+from . import (
+    activations,
+    callbacks,
+    initializers,
+    kernels,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    program,
+    utils,
+)
 from .layers import Input
 from .machine import cpu_info, get_num_threads, set_num_threads
 from .models import Model, Sequential

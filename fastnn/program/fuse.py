@@ -197,7 +197,8 @@ def skip_detours(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
                       note=weight.note)
             inputs = (norm["x"], norm["mean"], norm["rstd"], made["gamma"], made["beta"], detour["w"], weight["dz"],
                       weight.outputs[1], None)
-            joined = Call(norm_dense_grad, inputs, (weight.outputs[0], *norm.outputs), {}, note=weight.note)
+            joined = Call(norm_dense_grad, inputs, (weight.outputs[0], *norm.outputs), norm_dense_grad.complete({}),
+                          note=weight.note)
             # All that these read was there when the last of the three ran.
             at = max(out.index(c) for c in (detour, weight, norm))
             out[at : at + 1] = [db, joined]

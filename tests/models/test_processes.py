@@ -117,7 +117,8 @@ found = []
 for together in (False, True):
     fastnn.utils.set_random_seed(3)
     models = [make(), make()]
-    work = [threading.Thread(target=m.fit, args=(x, y), kwargs=dict(epochs=3, verbose=0, shuffle=False)) for m in models]
+    given = dict(epochs=3, verbose=0, shuffle=False)
+    work = [threading.Thread(target=m.fit, args=(x, y), kwargs=given) for m in models]
     for t in work:
         t.start()
         if not together:
