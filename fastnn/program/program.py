@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from .graph import Graph, Memory, Tensor
 from .plan import BufferPlan, lay_out, levels
 from .variable import aligned_zeros, layout_epoch
 
+CALIBRATE = 16  #: a run of so many steps is worth timing its calls first ...
+TIMED = 5  #: ... over so many
 BUDGET = 0.05  #: seconds after which a native run returns to Python, for Ctrl-C and callbacks
 
 
@@ -48,6 +51,7 @@ class Program:
         self.scalars = graph.scalars
         self.step = 0
         self.lock = threading.RLock()
+        self._calibrated = False
         self.epoch = -1
         self.check_layout()
         self._row = Memory(8 * max(1, len(self.scalars)), "step scalars", kept=True)
@@ -123,6 +127,8 @@ class Program:
         with self.lock:
             self.check_layout()
             table = self.table(steps)
+            if not self._calibrated and steps >= CALIBRATE:
+                self._calibrate(table, feeds or {}, offset)
             done = self._run.run(steps, table, feeds or {}, fetches or {}, offset, budget)
             self.step += done
             for advance in self.graph.after:
@@ -135,6 +141,13 @@ class Program:
         for i, (scalar, _) in enumerate(self.scalars):
             table[:, i] = scalar.table(self.step, steps)
         return table
+
+    def _calibrate(self, table, feeds, offset) -> None:
+        """Let the executor time a few of these steps, so that it knows which calls are worth sharing out."""
+        self._calibrated = True
+        if self.backend == "native":
+            with self._left_alone():
+                self._run.calibrate(min(len(table), TIMED), table, feeds, offset)
 
     def check_layout(self) -> None:
         """Raise `StaleProgram` if a variable moved in memory since the plan was made."""
@@ -172,15 +185,21 @@ class Program:
         """
         with self.lock:
             self.check_layout()
-            lasting = {id(t.memory): t.memory.array for c in self.calls for t in fuse.written(c)
-                       if t.memory.array is not None}
-            before = [(array, array.copy()) for array in lasting.values()]
-            try:
+            with self._left_alone():
                 self.times = self._run.profile(steps, self.table(steps), feeds or {})
-            finally:
-                for array, value in before:
-                    array[...] = value
             return self.times
+
+    @contextmanager
+    def _left_alone(self) -> Iterator[None]:
+        """What steps inside overwrite beyond the workspace (weights, optimizer state) is put back."""
+        lasting = {id(t.memory): t.memory.array for c in self.calls for t in fuse.written(c)
+                   if t.memory.array is not None}
+        before = [(array, array.copy()) for array in lasting.values()]
+        try:
+            yield
+        finally:
+            for array, value in before:
+                array[...] = value
 
     def draw_buffers(self, **options):
         """A picture of the buffer plan: levels across, workspace bytes up. Needs matplotlib; returns Axes."""
