@@ -167,8 +167,8 @@ def copier(nbytes: int) -> tuple[Callable[[int, int], int], int]:
     def run(repetitions: int, threads: int) -> int:
         if threads not in programs:
             block = -(-n // (16 * (threads if n < 1 << 22 else 16 * threads))) * 16
-            copy = (probes.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, 1], [], -(-n // block), 1, 0,
-                    0, 8 * n / 30e9, None)
+            copy = (probes.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, 1], [],
+                    -(-n // block), 1, 0, 0, 8 * n / 30e9, None)
             programs[threads] = core.Executor([copy])
         return programs[threads].run(repetitions, [], [], threads, 1e9)
 

@@ -2,17 +2,18 @@
 
     python benchmarks/footprint.py [wheel] [--repeats 15] [--json]
 
-Import: seconds that `import fastnn` takes in a fresh interpreter that has imported NumPy already; every other run
-imports nothing but NumPy, for comparison. Size: of the wheel, and of the installed package. Memory: the highest
-resident size while the network of `make demo` trains for an epoch on 60000 images, beyond what the process had with
-fastnn and the data loaded.
+Import: what `import fastnn` takes in a fresh interpreter that has imported NumPy already, and NumPy's own import. Size:
+of the wheel, and of the installed package. Memory: the highest resident size while the network of `make demo` trains
+for an epoch on 60000 images, beyond what the process had with fastnn and the data loaded.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from common import Report, minimum_and_median, parser
@@ -62,14 +63,17 @@ print(json.dumps(dict(before=before / 1024, added=(kilobytes("VmHWM") - before) 
 """
 
 
-def run(code: str, *arguments: str) -> str:
-    return subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True).stdout
+def run(code: str, *arguments: str, **environment: str) -> str:
+    return subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True,
+                          env=os.environ | environment).stdout
 
 
 def imports(repeats: int) -> tuple[list[float], list[float]]:
-    """Seconds of NumPy's import, and of fastnn's after it."""
-    run(IMPORT)  # so that compiled Python files are there
-    pairs = [tuple(map(float, run(IMPORT).split())) for _ in range(repeats)]
+    """Seconds of NumPy's import, and of fastnn's after it; compiled to bytecode before, as installed packages are."""
+    with tempfile.TemporaryDirectory() as folder:
+        bytecode = dict(PYTHONPYCACHEPREFIX=folder, PYTHONDONTWRITEBYTECODE="")
+        run(IMPORT, **bytecode)
+        pairs = [tuple(map(float, run(IMPORT, **bytecode).split())) for _ in range(repeats)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 

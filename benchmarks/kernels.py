@@ -19,7 +19,7 @@ import numpy as np
 from common import EPS, Report, aligned, copier, count, minimum_and_median, native, parser, race, short
 
 from fastnn import machine
-from fastnn.kernels import dropout, norm, optim, single
+from fastnn.kernels import dropout, elementwise, norm, optim, single
 from fastnn.kernels.spec import Kernel
 
 SIZES = ("16k", "256k", "4M", "32M")
@@ -87,6 +87,10 @@ def plain_dropout(x, step):
     return x * keep * np.float32(1.25)
 
 
+def plain_clip(x):
+    return np.clip(x, np.float32(-1), np.float32(1))
+
+
 def matrix(rng, n):
     return normal(rng, n // COLUMNS, COLUMNS)
 
@@ -114,6 +118,7 @@ ENTRIES = {
     "batch_norm_grad": Entry(norm.batch_norm_grad, batch_norm_grad_inputs, plain_batch_norm_grad),
     "dropout": Entry(dropout.dropout, lambda rng, n: (normal(rng, n), number(7)), plain_dropout,
                      dict(rate=0.2, key0=1, key1=2)),
+    "clip": Entry(elementwise.clip, lambda rng, n: (normal(rng, n),), plain_clip, dict(low=-1.0, high=1.0)),
 }
 
 
