@@ -6,6 +6,7 @@ The network is that of chapter 11 of Géron, Hands-On Machine Learning (2nd and 
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 import numpy as np
@@ -114,7 +115,7 @@ def step_time(model, x, y, batch_size: int, show: bool = False) -> float:
         times.append((time.perf_counter() - start) / steps)
     if show:
         program.profile(steps, {"index": index})
-        print(program.explain())
+        print(program.explain(width=shutil.get_terminal_size((160, 24)).columns))
     model.set_weights(weights)
     if state is not None:
         model.optimizer.set_state(state)

@@ -137,7 +137,8 @@ class FnnCall(ctypes.Structure):
 
 
 @pytest.mark.parametrize("m, k, n", [(32, 784, 300), (5, 100, 7), (3, 16, 1), (1, 33, 10), (64, 300, 100)])
-def test_then_sees_each_block_of_the_weight_gradient_once_and_finished(m, k, n):
+@pytest.mark.parametrize("keep", [1, 0])
+def test_then_sees_each_block_of_the_weight_gradient_once_and_finished(m, k, n, keep):
     rng = np.random.default_rng(5)
     x, dz = rng.normal(size=(m, k)).astype(np.float32), rng.normal(size=(m, n)).astype(np.float32)
     want, _ = single.run(dense_grad_weight, x, dz, None)
@@ -148,14 +149,19 @@ def test_then_sees_each_block_of_the_weight_gradient_once_and_finished(m, k, n):
     @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
     def update(buf, dim, attr, first, last):
         ranges.append((first, last))
-        seen[16 * first:16 * last] = dw.reshape(-1)[16 * first:16 * last]
+        # its one slot is the gradient, of which only this part need be there
+        start, count = 16 * first, min(16 * last, k * n) - 16 * first
+        g = ctypes.cast(buf, ctypes.POINTER(ctypes.c_void_p))[0] + 4 * start
+        seen[start:start + count] = np.ctypeslib.as_array(ctypes.cast(g, ctypes.POINTER(ctypes.c_float)), (count,))
 
-    then = FnnCall(ctypes.cast(update, ctypes.c_void_p).value, None, None, None)
-    call = single.describe(dense_grad_weight, (x, dz, None), {})
+    slots = (ctypes.c_void_p * 1)(dw.ctypes.data)
+    then = FnnCall(ctypes.cast(update, ctypes.c_void_p).value, ctypes.addressof(slots), None, None)
+    call = single.describe(dense_grad_weight, (x, dz, None), {"slots": 1, "keep": keep})
     addresses = [*(a.ctypes.data for a in (dw, db, x, dz)), ctypes.addressof(then)]
-    core.call(tables.form("native", "dense_grad_weight"), addresses, list(dense_grad_weight.sizes(call)), [], 0,
-              dense_grad_weight.tiles(call), dense_grad_weight.scratch(call))
+    core.call(tables.form("native", "dense_grad_weight"), addresses, list(dense_grad_weight.sizes(call)),
+              dense_grad_weight.numbers(call.attrs), 0, dense_grad_weight.tiles(call), dense_grad_weight.scratch(call))
     np.testing.assert_array_equal(seen, want.reshape(-1))
+    assert np.isnan(dw).all() != keep
     edges = sorted(ranges)
     assert edges[0][0] == 0 and edges[-1][1] == -(-k * n // 16)
     assert all(a[1] == b[0] for a, b in pairwise(edges))
