@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -41,6 +42,11 @@ def short(n: int) -> str:
     return str(n)
 
 
+def load() -> float | None:
+    """Processes that ran or wanted to in the last minute, on average, where the system says so."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
 class Report:
     """Rows as they come: as a table with one heading, or as JSON lines.
 
@@ -52,12 +58,14 @@ class Report:
         self.rows: list[dict] = []
         info = machine.cpu_info()
         about = dict(cpu=info["model"], path=info["path"], cores=info["physical_cores"], fastnn=fastnn.__version__,
-                     numpy=np.__version__)
+                     numpy=np.__version__, load=load())
         if as_json:
             print(json.dumps(dict(benchmark=benchmark, **about)), flush=True)
         else:
             print(f"{benchmark}: {about['cpu']}, {about['cores']} cores, path {about['path']}, "
                   f"fastnn {about['fastnn']}, NumPy {about['numpy']}")
+            if about["load"] and about["load"] > 0.5:
+                print(f"The machine was busy in the last minute (load {about['load']:.1f}): trust minima, not medians.")
 
     def add(self, **row) -> None:
         self.rows.append(row)

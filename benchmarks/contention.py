@@ -5,7 +5,8 @@
 A batch-normalised network (784-300-100-10, as `make demo` trains) on one thread and on all cores, in turns: alone, then
 beside a process that burns whatever core the system gives it, then one that is pinned to each core. `ratio` is the
 time of a step over that of a step on one thread with nobody else there. Team threads that only spin would end at 4 and
-more; the goal is at most 1.4. Burners end by themselves after a while, whatever happens here.
+more; the goal is at most 1.4. It needs a machine on which nobody else is at work: with a core busy already, a burner
+takes the other one and everybody has half. Burners end by themselves after a while, whatever happens here.
 """
 
 from __future__ import annotations
