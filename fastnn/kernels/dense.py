@@ -21,7 +21,7 @@ ROWS, COLUMNS = 256, 256  #: largest tile: its block of B, 416 x 256 floats, is 
 PANEL = 64  #: columns of a tile are a multiple of this: four AVX-512 vectors
 TILE = 5e5  #: FLOPs that a tile should have: 4 to 5 microseconds, against about 0.1 for handing it out
 SMALL = 4e6  #: up to so many FLOPs it matters more that two threads finish together: tiles are cut by `halves`
-L1 = 8192  #: floats of a panel of dw that stays in L1 beside what it is made from
+SMALLEST = 6e5  #: below so many FLOPs (5 us) a product is one tile: to share it would cost what it saves
 TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
 SCRATCH = 4 * 416 * (8 * 6 + COLUMNS)  #: bytes: a stripe of A and a block of B (csrc/gemm.h)
 
@@ -33,7 +33,7 @@ def grid(m: int, n: int, k: int, transposed: bool = False) -> tuple[int, int]:
     the rows are cut first, down to 16; a large one is cut into columns first, down to 64. A transposed B
     is turned around once per tile: its rows are cut only where there are many.
     """
-    if 16 <= m <= ROWS and 1e5 < 2 * m * n * k <= SMALL and n * k <= 2**15:
+    if 16 <= m <= ROWS and SMALLEST < 2 * m * n * k <= SMALL and n * k <= 2**15:
         return halves(m, n, transposed)
     down, across = blocks(max(m, 1), ROWS), blocks(max(n, 1), COLUMNS)
     # a product of few rows is bound by reading B: count it as if it had 8 rows
@@ -290,16 +290,14 @@ class dense_grad_weight(Product):  # noqa: N801
         return super().nbytes(call) - (0 if call.attr("keep") else call["dw"].nbytes)
 
     def tile(self, call):
-        # Panels of all columns, for `then`, in multiples of six rows (the micro-kernel's) whose elements make
-        # whole blocks of `then`. Few rows of x: panels that stay in L1. Else as many rows as the tile size asks
-        # for, but no more than leave the panel in L2, and at least 4 and at most 32 tiles.
+        # Panels of all columns, for `then`, in multiples of six rows (the micro-kernel's) whose elements make whole
+        # blocks of `then`; 48 rows are whole cache lines of x besides. As many as the tile size asks for, but no more
+        # than leave the panel in L2, and, unless there is little to do at all, at least 4 and at most 32 tiles.
         (m, k), n = call["x"].shape, max(call["dz"].shape[1], 1)
-        unit = math.lcm(6, BLOCK // math.gcd(n, BLOCK))
         rows = max(TILE / max(2 * m * n, 1), k / TILES)
-        rows = min(rows, k / 4 if m * n * k > 5e5 else k, ROWS)
-        if m <= 64:
-            rows = min(rows, max(L1 / n, unit))
-        rows = max(1, int(rows) // unit) * unit
+        rows = min(rows, k / 4 if 2 * m * n * k > SMALLEST else k, ROWS)
+        unit = math.lcm(6, BLOCK // math.gcd(n, BLOCK)) if rows < 40 else 48
+        rows = max(1, round(rows / unit)) * unit
         return rows, max(1, blocks(blocks(n, blocks(n, COLUMNS)), PANEL)) * PANEL
 
     def tiles(self, call):

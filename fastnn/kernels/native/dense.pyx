@@ -70,6 +70,7 @@ cdef enum:
 
 
     MOST_SLOTS = 32     # of a continuation
+    FAR = 1 << 19       # floats that a continuation updates, beyond which they are fetched ahead of it
 
 
 cdef struct Edge:       # what happens to a tile of C when its sums are complete
@@ -241,12 +242,13 @@ cdef void dense(void *const *buf, const int64_t *dim, const double *attr, int64_
     cdef int64_t K = dim[1], M = dim[0], N = dim[2], rows = dim[3], columns = dim[4]
     cdef int64_t activation = <int64_t> attr[0]
     cdef float alpha = <float> attr[1]
-    cdef int64_t across = ceil_div(N, columns), t, i, j
+    # Tiles go down the columns: a thread that takes the first or last of them reads a part of w only.
+    cdef int64_t down = ceil_div(M, rows), t, i, j
     cdef Edge edge
     edge.activation, edge.alpha, edge.y, edge.ahead = activation, alpha, NULL, 0
     for t in range(first, last):
         # y[i:i+rows, j:j+columns] = activation(x[i:i+rows] @ w[:, j:j+columns] + b[j:j+columns])
-        i, j = t // across * rows, t % across * columns
+        i, j = t % down * rows, t // down * columns
         edge.bias = b + j if b != NULL else NULL
         product(y + i * N + j, N, x + i * K, K, False, w + j, N, False, smaller(rows, M - i), smaller(columns, N - j),
                 K, False, &edge)
@@ -261,14 +263,14 @@ cdef void dense_grad_input(void *const *buf, const int64_t *dim, const double *a
     cdef int64_t M = dim[0], K = dim[1], N = dim[2], rows = dim[3], columns = dim[4]
     cdef int64_t activation = <int64_t> attr[0]
     cdef float alpha = <float> attr[1]
-    cdef int64_t across = ceil_div(K, columns), t, i, j
+    cdef int64_t down = ceil_div(M, rows), t, i, j     # tiles go down the columns, as in `dense`
     cdef Edge edge
     edge.bias, edge.activation, edge.alpha, edge.ahead = NULL, activation, alpha, 0
     if y == NULL:
         edge.activation = FNN_LINEAR
     for t in range(first, last):
         # dx[i:i+rows, j:j+columns] = dz[i:i+rows] @ w[j:j+columns].T * activation'(y[i:i+rows, j:j+columns])
-        i, j = t // across * rows, t % across * columns
+        i, j = t % down * rows, t // down * columns
         edge.y = y + i * K + j if y != NULL and activation != FNN_LINEAR else NULL
         product(dx + i * K + j, K, dz + i * N, N, False, w + j * N, N, True, smaller(rows, M - i),
                 smaller(columns, K - j), N, False, &edge)
@@ -290,7 +292,7 @@ cdef void dense_grad_weight(void *const *buf, const int64_t *dim, const double *
     cdef Edge edge
     cdef Then after
     edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
-    edge.ahead, edge.arrays = ahead if then != NULL else 0, then.buf if then != NULL else NULL
+    edge.ahead, edge.arrays = ahead if then != NULL and K * N * ahead >= FAR else 0, then.buf if then != NULL else NULL
     after.call, after.ahead, after.slots = then, ahead, slots
     after.panel = <float *> scratch() + panel if then != NULL and not keep else NULL
     for t in range(first, last):
@@ -334,7 +336,7 @@ cdef void norm_dense_grad(void *const *buf, const int64_t *dim, const double *at
     cdef Edge edge
     cdef Then after
     edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
-    edge.ahead, edge.arrays = ahead if then != NULL else 0, then.buf if then != NULL else NULL
+    edge.ahead, edge.arrays = ahead if then != NULL and K * N * ahead >= FAR else 0, then.buf if then != NULL else NULL
     after.call, after.ahead, after.slots = then, ahead, slots
     after.panel = <float *> scratch() + panel if then != NULL and not keep else NULL
     for t in range(first, last):

@@ -34,7 +34,7 @@ cdef extern from "norm.h" nogil:
 cdef enum:
     CHUNK = 256   # rows whose sums are formed at once
     WIDEST = 256  # columns of a tile at most, as in norm.py; a multiple of 16
-    FAR = 1 << 22 # elements beyond which a matrix is surely not in cache, so that passes prefetch
+    FAR = 1 << 19 # elements beyond which passes prefetch: 2M of them took 2.2 ms without, 0.5 with
     AHEAD = 64    # rows that they prefetch ahead
 
 
