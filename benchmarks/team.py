@@ -27,8 +27,8 @@ FOREVER = 1e12
 def steps_of(levels: int, tiles: int, work: int, cost: float):
     """A program of `levels` levels of `tiles` tiles with `work` dependent multiplications each, and its array."""
     x = np.ones((levels + 1, tiles), np.uint64)
-    calls = [(KERNELS["probe_mix"], [x[i + 1].ctypes.data, x[i].ctypes.data, 0], [tiles, work], [], tiles, 1, i, 0, cost,
-              None) for i in range(levels)]
+    calls = [(KERNELS["probe_mix"], [x[i + 1].ctypes.data, x[i].ctypes.data, 0], [tiles, work], [], tiles, 1, i, 0,
+              cost, None) for i in range(levels)]
     return core.Executor(calls), x
 
 

@@ -104,7 +104,7 @@ def _check(name: str, alpha: float, *arrays: Array | None) -> Array:
 
 
 @register
-class activation(Kernel):  # noqa: N801
+class activation(Kernel):
     """y = f(x) for each element.
 
     ===========  ====================================================================================
@@ -160,7 +160,7 @@ class activation(Kernel):  # noqa: N801
 
 
 @register
-class activation_grad(Kernel):  # noqa: N801
+class activation_grad(Kernel):
     """dx = dy f'(x): the gradient of `activation`.
 
     f' is found from y for the kinds in `FROM_OUTPUT` (x may be absent), from x for the others (y may
@@ -236,7 +236,7 @@ class _Rows(Kernel):
 
 
 @register
-class softmax(_Rows):  # noqa: N801
+class softmax(_Rows):
     """y = exp(x) / sum(exp(x)) over the last axis, from x - max(x), so that nothing overflows.
 
     NaN anywhere in a row makes the row NaN, and so does a maximum of +inf or -inf.
@@ -261,7 +261,7 @@ class softmax(_Rows):  # noqa: N801
 
 
 @register
-class softmax_grad(_Rows):  # noqa: N801
+class softmax_grad(_Rows):
     """dx = y (dy - sum(dy y)) over the last axis: the gradient of `softmax` from its output y."""
 
     name = "softmax_grad"
@@ -274,7 +274,7 @@ class softmax_grad(_Rows):  # noqa: N801
 
 
 @register
-class log_softmax(_Rows):  # noqa: N801
+class log_softmax(_Rows):
     """y = x - log(sum(exp(x))) over the last axis, from x - max(x), so that nothing overflows.
 
     Examples
@@ -297,7 +297,7 @@ class log_softmax(_Rows):  # noqa: N801
 
 
 @register
-class log_softmax_grad(_Rows):  # noqa: N801
+class log_softmax_grad(_Rows):
     """dx = dy - exp(y) sum(dy) over the last axis: the gradient of `log_softmax` from its output y."""
 
     name = "log_softmax_grad"

@@ -21,6 +21,7 @@ ROWS, COLUMNS = 256, 256  #: largest tile: its block of B, 416 x 256 floats, is 
 PANEL = 64  #: columns of a tile are a multiple of this: four AVX-512 vectors
 TILE = 5e5  #: FLOPs that a tile should have: 4 to 5 microseconds, against about 0.1 for handing it out
 SMALL = 4e6  #: up to so many FLOPs it matters more that two threads finish together: tiles are cut by `halves`
+MEDIUM = 3e7  #: up to so many, panels of 48 rows: a rest of a larger one would keep one thread waiting
 SMALLEST = 6e5  #: below so many FLOPs (5 us) a product is one tile: to share it would cost what it saves
 TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
 SCRATCH = 4 * 416 * (8 * 6 + COLUMNS)  #: bytes: a stripe of A and a block of B (csrc/gemm.h)
@@ -126,7 +127,7 @@ class Product(Kernel):
 
 
 @register
-class dense(Product):  # noqa: N801
+class dense(Product):
     """A fully connected layer: ``y = activation(x @ w + b)``.
 
     Slots: ``y[M,N] <- x[M,K], w[K,N], b[N]`` (optional). Bias and activation are applied to each tile
@@ -193,7 +194,7 @@ class dense(Product):  # noqa: N801
 
 
 @register
-class dense_grad_input(Product):  # noqa: N801
+class dense_grad_input(Product):
     """Gradient of a dense layer's input: ``dx = dz @ w.T``, where y is given ``* activation'(y)``.
 
     Slots: ``dx[M,K] <- dz[M,N], w[K,N], y[M,K]`` (optional). y is the *output* of the activation that
@@ -241,7 +242,7 @@ class dense_grad_input(Product):  # noqa: N801
 
 
 @register
-class dense_grad_weight(Product):  # noqa: N801
+class dense_grad_weight(Product):
     """Gradients of a dense layer's parameters: ``dw = x.T @ dz``, ``db = dz.sum(0)`` in the order of rows.
 
     Slots: ``dw[K,N], db[N] <- x[M,K], dz[M,N], then`` (optional). Tiles are panels of rows of dw, a
@@ -296,6 +297,8 @@ class dense_grad_weight(Product):  # noqa: N801
         (m, k), n = call["x"].shape, max(call["dz"].shape[1], 1)
         rows = max(TILE / max(2 * m * n, 1), k / TILES)
         rows = min(rows, k / 4 if 2 * m * n * k > SMALLEST else k, ROWS)
+        if k >= 192 and 2 * m * n * k <= MEDIUM:
+            rows = min(rows, 48)
         unit = math.lcm(6, BLOCK // math.gcd(n, BLOCK)) if rows < 40 else 48
         rows = max(1, round(rows / unit)) * unit
         return rows, max(1, blocks(blocks(n, blocks(n, COLUMNS)), PANEL)) * PANEL
@@ -310,7 +313,7 @@ class dense_grad_weight(Product):  # noqa: N801
 
 
 @register
-class norm_dense_grad(Product):  # noqa: N801
+class norm_dense_grad(Product):
     """Gradients of a normalisation followed by a dense layer, where nobody wants the gradient of the data.
 
     With ``n = (x - mean) * rstd``, ``y = gamma n + beta`` and ``z = y @ w + b``, the detour over

@@ -69,7 +69,7 @@ def _check_step(name: str, step: Array) -> None:
 
 
 @register
-class dropout(Kernel):  # noqa: N801
+class dropout(Kernel):
     """y = x / (1 - rate) where the element is kept, else 0; each is dropped with probability `rate`.
 
     Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting; in the
@@ -142,7 +142,7 @@ class _Random(Kernel):
 
 
 @register
-class random_uniform(_Random):  # noqa: N801
+class random_uniform(_Random):
     """y uniform in [low, high) (high itself only by rounding): low + u (high - low), u of 24 bits.
 
     Examples
@@ -161,7 +161,7 @@ class random_uniform(_Random):  # noqa: N801
 
 
 @register
-class random_normal(_Random):  # noqa: N801
+class random_normal(_Random):
     """y normal with this mean and standard deviation, |y - mean| below 6.6 of it.
 
     By Box & Muller (1958), A note on the generation of random normal deviates: radius

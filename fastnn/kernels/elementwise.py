@@ -24,7 +24,7 @@ def _silent(function):
 
 
 @register
-class add(Broadcast):  # noqa: N801
+class add(Broadcast):
     """y = a + b, broadcast."""
 
     name = "add"
@@ -37,7 +37,7 @@ class add(Broadcast):  # noqa: N801
 
 
 @register
-class subtract(Broadcast):  # noqa: N801
+class subtract(Broadcast):
     """y = a - b, broadcast."""
 
     name = "subtract"
@@ -50,7 +50,7 @@ class subtract(Broadcast):  # noqa: N801
 
 
 @register
-class multiply(Broadcast):  # noqa: N801
+class multiply(Broadcast):
     """y = a b, broadcast."""
 
     name = "multiply"
@@ -63,7 +63,7 @@ class multiply(Broadcast):  # noqa: N801
 
 
 @register
-class divide(Broadcast):  # noqa: N801
+class divide(Broadcast):
     """y = a / b, broadcast; a / 0 is an infinity or NaN."""
 
     name = "divide"
@@ -78,7 +78,7 @@ class divide(Broadcast):  # noqa: N801
 
 
 @register
-class maximum(Broadcast):  # noqa: N801
+class maximum(Broadcast):
     """y = max(a, b), broadcast; NaN if one is NaN. Where they are equal the gradient goes to a."""
 
     name = "maximum"
@@ -92,7 +92,7 @@ class maximum(Broadcast):  # noqa: N801
 
 
 @register
-class minimum(Broadcast):  # noqa: N801
+class minimum(Broadcast):
     """y = min(a, b), broadcast; NaN if one is NaN. Where they are equal the gradient goes to a."""
 
     name = "minimum"
@@ -106,7 +106,7 @@ class minimum(Broadcast):  # noqa: N801
 
 
 @register
-class power(Broadcast):  # noqa: N801
+class power(Broadcast):
     """y = a^b, broadcast, as C's pow has it: NaN for a < 0 and b not whole; a^0 = 1.
 
     dy/da = b a^(b - 1); dy/db = y log(a), taken as 0 where a <= 0.
@@ -136,7 +136,7 @@ class power(Broadcast):  # noqa: N801
 
 
 @register
-class greater(Broadcast):  # noqa: N801
+class greater(Broadcast):
     """y = 1 where a > b, else 0, in the dtype of a and b; broadcast. Its gradient is nil.
 
     Examples
@@ -156,7 +156,7 @@ class greater(Broadcast):  # noqa: N801
 
 
 @register
-class where(Broadcast):  # noqa: N801
+class where(Broadcast):
     """y = a where c is not 0, else b, broadcast; an absent a or b is 0. c has no gradient.
 
     Examples
@@ -185,7 +185,7 @@ class where(Broadcast):  # noqa: N801
 
 
 @register
-class negative(Flat):  # noqa: N801
+class negative(Flat):
     """y = -x."""
 
     name = "negative"
@@ -198,7 +198,7 @@ class negative(Flat):  # noqa: N801
 
 
 @register
-class exp(Flat):  # noqa: N801
+class exp(Flat):
     """y = e^x."""
 
     name = "exp"
@@ -212,7 +212,7 @@ class exp(Flat):  # noqa: N801
 
 
 @register
-class log(Flat):  # noqa: N801
+class log(Flat):
     """y = ln x; -inf at 0, NaN below."""
 
     name = "log"
@@ -226,7 +226,7 @@ class log(Flat):  # noqa: N801
 
 
 @register
-class sqrt(Flat):  # noqa: N801
+class sqrt(Flat):
     """y = sqrt(x); NaN below 0."""
 
     name = "sqrt"
@@ -240,7 +240,7 @@ class sqrt(Flat):  # noqa: N801
 
 
 @register
-class square(Flat):  # noqa: N801
+class square(Flat):
     """y = x^2."""
 
     name = "square"
@@ -253,7 +253,7 @@ class square(Flat):  # noqa: N801
 
 
 @register
-class absolute(Flat):  # noqa: N801
+class absolute(Flat):
     """y = |x|. Its gradient at 0 is 0."""
 
     name = "absolute"
@@ -266,7 +266,7 @@ class absolute(Flat):  # noqa: N801
 
 
 @register
-class sign(Flat):  # noqa: N801
+class sign(Flat):
     """y = -1, 0 or 1 as x is below, at or above 0. Its gradient is nil."""
 
     name = "sign"
@@ -279,7 +279,7 @@ class sign(Flat):  # noqa: N801
 
 
 @register
-class reciprocal(Flat):  # noqa: N801
+class reciprocal(Flat):
     """y = 1 / x."""
 
     name = "reciprocal"
@@ -293,7 +293,7 @@ class reciprocal(Flat):  # noqa: N801
 
 
 @register
-class log1p(Flat):  # noqa: N801
+class log1p(Flat):
     """y = ln(1 + x), exact for small x."""
 
     name = "log1p"
@@ -308,7 +308,7 @@ class log1p(Flat):  # noqa: N801
 
 
 @register
-class expm1(Flat):  # noqa: N801
+class expm1(Flat):
     """y = e^x - 1, exact for small x."""
 
     name = "expm1"
@@ -323,7 +323,7 @@ class expm1(Flat):  # noqa: N801
 
 
 @register
-class erf(Flat):  # noqa: N801
+class erf(Flat):
     """y = erf(x), 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
 
     Examples
@@ -344,7 +344,7 @@ class erf(Flat):  # noqa: N801
 
 
 @register
-class affine(Flat):  # noqa: N801
+class affine(Flat):
     """y = scale x + offset, two numbers.
 
     Examples
@@ -366,7 +366,7 @@ class affine(Flat):  # noqa: N801
 
 
 @register
-class clip(Flat):  # noqa: N801
+class clip(Flat):
     """y = x, but low where it is below and high where it is above; NaN stays."""
 
     name = "clip"
@@ -386,7 +386,7 @@ class clip(Flat):  # noqa: N801
 
 
 @register
-class clip_grad(Flat):  # noqa: N801
+class clip_grad(Flat):
     """dx = dy where low <= x <= high, else 0: the gradient of `clip`."""
 
     name = "clip_grad"
@@ -403,7 +403,7 @@ class clip_grad(Flat):  # noqa: N801
 
 
 @register
-class fill(Kernel):  # noqa: N801
+class fill(Kernel):
     """y = value everywhere. It has no input: in a program ``graph.emit(fill, (), attrs)`` emits it.
 
     Examples
@@ -438,7 +438,7 @@ class fill(Kernel):  # noqa: N801
 
 
 @register
-class copy(Kernel):  # noqa: N801
+class copy(Kernel):
     """y = x, of any dtype."""
 
     name = "copy"

@@ -104,7 +104,7 @@ def rows_per_tile(n: int) -> int:
 
 
 @register
-class reduce_sum(_Reduce):  # noqa: N801
+class reduce_sum(_Reduce):
     """y = sum of x over `axes` (None: all), which stay as 1 if `keepdims`.
 
     Examples
@@ -124,7 +124,7 @@ class reduce_sum(_Reduce):  # noqa: N801
 
 
 @register
-class reduce_mean(_Reduce):  # noqa: N801
+class reduce_mean(_Reduce):
     """y = mean of x over `axes` (None: all), which stay as 1 if `keepdims`.
 
     Examples
@@ -146,7 +146,7 @@ class reduce_mean(_Reduce):  # noqa: N801
 
 
 @register
-class reduce_max(_Reduce):  # noqa: N801
+class reduce_max(_Reduce):
     """y = largest x over `axes` (None: all), which stay as 1 if `keepdims`; NaN if one is NaN.
 
     The gradient is shared equally by all that are the largest.
@@ -184,7 +184,7 @@ class _Move(Kernel):
 
 
 @register
-class broadcast_to(_Move):  # noqa: N801
+class broadcast_to(_Move):
     """y = x repeated to `shape` by NumPy's rule.
 
     ``dim`` is the itemsize, then D, D sizes, and the D strides of x: see `broadcast.loops`.
@@ -218,7 +218,7 @@ class broadcast_to(_Move):  # noqa: N801
 
 
 @register
-class transpose(Kernel):  # noqa: N801
+class transpose(Kernel):
     """y = x with its axes in the order `perm` (None: reversed).
 
     ``dim`` is the itemsize, then D, D sizes of y and the D strides of x along them. A tile is a row of y
@@ -276,7 +276,7 @@ def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
 
 
 @register
-class concat(_Move):  # noqa: N801
+class concat(_Move):
     """y = a followed by b along `axis`.
 
     a, b, y are seen as (outer, wa), (outer, wb), (outer, wa + wb).
@@ -320,7 +320,7 @@ class concat(_Move):  # noqa: N801
 
 
 @register
-class slice_axis(_Move):  # noqa: N801
+class slice_axis(_Move):
     """y = x[start:stop] along `axis`.
 
     x and y are seen as (outer, wx) and (outer, wy); y starts `before` elements into each row of x.
@@ -360,7 +360,7 @@ class slice_axis(_Move):  # noqa: N801
 
 
 @register
-class pad_axis(_Move):  # noqa: N801
+class pad_axis(_Move):
     """y = x with `before` zeros before it and `after` zeros after it along `axis`.
 
     x and y are seen as (outer, wx) and (outer, wy); x starts `before` elements into each row of y.

@@ -15,7 +15,7 @@ from .graph import Graph, Memory, Tensor
 from .plan import BufferPlan, lay_out, levels
 from .variable import aligned_zeros, layout_epoch
 
-CALIBRATE = 1600000  #: a run of so many steps is worth timing its calls first ...
+CALIBRATE = 16  #: a run of so many steps is worth timing its calls first ...
 TIMED = 5  #: ... over so many
 BUDGET = 0.05  #: seconds after which a native run returns to Python, for Ctrl-C and callbacks
 

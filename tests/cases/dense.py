@@ -70,7 +70,8 @@ def normed(m, k, n, scale=True, shift=True):
     return make
 
 
-CASES += [Case(norm_dense_grad, normed(*s), {}, label(*s), terms=s[0] + s[2] + 8, small=False) for s in SHAPES if min(s)]
+CASES += [Case(norm_dense_grad, normed(*s), {}, label(*s), terms=s[0] + s[2] + 8, small=False)
+          for s in SHAPES if min(s)]
 CASES += [Case(norm_dense_grad, normed(9, 40, 33, *on), {}, f"scale,shift={on}", terms=50, small=False)
           for on in ((True, False), (False, True), (False, False))]
 
