@@ -71,7 +71,7 @@ def make(peer, w, threads):
     stream = batches(len(x), w.batch)
 
     def run(n):
-        index = np.stack(list(islice(stream, n)))
+        index = np.concatenate(list(islice(stream, n))).reshape(n, w.batch)
         losses, done = np.zeros(n, np.float32), 0
         while done < n:
             done += program.run(n - done, {"index": index}, {"loss": losses}, offset=done)

@@ -10,7 +10,7 @@
  * costs 180 ns and each claim some 20 more; a wake costs the caller 8 us and brings help after 20 to
  * 30 us, and the two are even at about 40 us of work. */
 #define CHUNK_NS 500
-#define LEVEL_NS 2000
+#define LEVEL_NS 6000
 #define WAKE_NS 40000
 #define CHUNKS_PER_THREAD 8 /* so that the last ones to finish wait for an eighth of a part */
 #define CLOCK_NS 20000      /* look at the clock about that often */

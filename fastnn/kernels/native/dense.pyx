@@ -70,7 +70,7 @@ cdef enum:
 
 
     MOST_SLOTS = 32     # of a continuation
-    FAR = 1 << 19       # floats that a continuation updates, beyond which they are fetched ahead of it
+    FAR = 1 << 15       # so many floats that a continuation updates are worth fetching ahead of it
 
 
 cdef struct Edge:       # what happens to a tile of C when its sums are complete
@@ -93,7 +93,13 @@ cdef inline int64_t smaller(int64_t a, int64_t b) noexcept nogil:
 
 cdef extern from * nogil:
     """
+    /* Own the line: what was read by another core since must be taken back before it can be written.
+     * Every x86-64 CPU has prefetchw, or passes over it; the builtin takes it for newer targets only. */
+    #if defined(__x86_64__)
+    #define fnn_fetch(p) __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(p)))
+    #else
     #define fnn_fetch(p) __builtin_prefetch(p, 1, 2)
+    #endif
     """
     void fnn_fetch(const float *p)
 
