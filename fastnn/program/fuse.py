@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..kernels.spec import BLOCK, Call
-from .graph import Graph, Memory, Tensor
+from .graph import Graph, Tensor
 
 DETOUR_ROWS = 1024  #: `skip_detours` keeps a stripe of so many normalised rows in L2
 
@@ -243,15 +243,6 @@ def _part(graph: Graph, call: Call, start: int, stop: int) -> Call:
     inputs = tuple(map(cut, call.inputs))
     outputs = tuple(inputs[call.kernel.inputs.index(n)] for n in call.kernel.outputs)
     return Call(call.kernel, inputs, outputs, call.attrs, note=call.note)
-
-
-def memories(calls: list[Call]) -> list[Memory]:
-    """Every memory that the calls touch, in order of first use."""
-    seen: dict[int, Memory] = {}
-    for call in calls:
-        for t in operands(call):
-            seen.setdefault(id(t.memory), t.memory)
-    return list(seen.values())
 
 
 def operands(call: Call) -> list[Tensor]:
