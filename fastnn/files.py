@@ -23,6 +23,7 @@ import stat
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,18 @@ class FileError(ValueError):
 
 
 # ---------------------------------------------------------------------- to and from bytes
+
+
+def cache_folder(name: str) -> Path:
+    """Where what can be made or loaded again is kept: FASTNN_CACHE, or ``fastnn`` in the user's cache folder.
+
+    Parameters
+    ----------
+    name : of what is kept there, a folder below it.
+    """
+    if own := os.environ.get("FASTNN_CACHE"):
+        return Path(own, name)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fastnn", name)
 
 
 def to_bytes(tensors: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> bytes:

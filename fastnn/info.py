@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from . import __version__, machine
 from .kernels import tables
-from .program.backend import BACKENDS, get_backend
+from .program.backend import available, get_backend
 
 
 def report() -> str:
@@ -16,8 +16,7 @@ def report() -> str:
     lines = [("fastnn", __version__), ("Python", platform.python_version()), *_versions(), ("", "")]
     lines += [(name.replace("_", " "), _text(value)) for name, value in cpu.items()]
     native = tables.native_available()
-    there = [b for b in BACKENDS if b == "numpy" or native]
-    lines += [("", ""), ("backend", f"{get_backend()} (of {', '.join(there)})")]
+    lines += [("", ""), ("backend", f"{get_backend()} (of {', '.join(available())})")]
     if native:
         measured = machine.ceilings()
         lines += [("", ""), ("measured threads", str(measured.threads)), ("peak", f"{measured.peak:.0f} GFLOP/s")]

@@ -52,20 +52,13 @@ class Part:
         return data
 
 
-def cache_folder(dataset: str) -> Path:
-    """FASTNN_CACHE, or ``fastnn`` in the user's cache folder; with the data set's name below it."""
-    if own := os.environ.get("FASTNN_CACHE"):
-        return Path(own, dataset)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fastnn", dataset)
-
-
 def folders(dataset: str) -> list[Path]:
     """Where the files of a data set may be, in the order in which they are looked for."""
     own = os.environ.get("FASTNN_DATA")
     return [
         *([Path(own), Path(own, dataset)] if own else []),
         Path("/usr/share/datasets", dataset),  # Debian's packages dataset-*
-        cache_folder(dataset),
+        files.cache_folder(dataset),
     ]
 
 
@@ -99,7 +92,7 @@ def _load(dataset: str, part: Part, url: str) -> np.ndarray:
             f"from {address} ({e}): install Debian's package dataset-{dataset}, or put the data set's .gz files "
             "into a folder and set FASTNN_DATA to it."
         ) from e
-    _keep(cache_folder(dataset) / part.name, packed)
+    _keep(files.cache_folder(dataset) / part.name, packed)
     return data
 
 

@@ -21,7 +21,8 @@ def run(kernel: Kernel, *inputs, backend: str = "native", order=None, **attrs):
     Parameters
     ----------
     inputs : arrays (or None for an absent optional one), as the kernel's spec names them.
-    backend : whose form runs; "numpy" is the meaning itself.
+    backend : whose form runs: "native" or "numba"; "python" runs the Numba form as plain Python (slowly, but a
+        debugger can step through it), "numpy" is the meaning itself.
     order : list of (first, last) ranges of tiles, run one after another; by default all at once.
 
     Returns
@@ -41,6 +42,21 @@ def run(kernel: Kernel, *inputs, backend: str = "native", order=None, **attrs):
     buffers = [*outputs, *(arrays[n] for n in kernel.inputs)]
     addresses = [0 if b is None else b.ctypes.data for b in buffers]
     for first, last in order or [(0, kernel.tiles(call))]:
-        core.call(tables.form(backend, kernel.name), addresses, list(map(int, kernel.sizes(call))),
-                  kernel.numbers(call.attrs), first, last, kernel.scratch(call))
+        if backend == "python":
+            _in_python(kernel, addresses, kernel.sizes(call), kernel.numbers(call.attrs), first, last)
+        else:
+            core.call(tables.form(backend, kernel), addresses, list(map(int, kernel.sizes(call))),
+                      kernel.numbers(call.attrs), first, last, kernel.scratch(call))
+    if kernel.own_form is not None:
+        kernel.own_form.check()
     return tuple(outputs)
+
+
+def _in_python(kernel: Kernel, addresses, sizes, numbers, first: int, last: int) -> None:
+    from .numba.build import python_form
+    from .numba.form import forms
+
+    if kernel.own_form is None and kernel.name not in forms():
+        raise tables.MissingForm(f"There is no Numba form of the kernel {kernel.name!r} to be run as Python.")
+    with np.errstate(all="ignore"):  # whole numbers wrap around in hashes and bit patterns
+        python_form(kernel.own_form or forms()[kernel.name])(addresses, list(map(int, sizes)), numbers, first, last)

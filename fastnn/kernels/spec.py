@@ -84,6 +84,7 @@ class Kernel:
     hidden : attr names that only Python sees (axes, shapes); not handed to C.
     flat : tiles are blocks of `BLOCK` elements of all array slots alike, so the kernel may be run
         on any aligned part of its arrays.
+    own_form : the compiled form that it brings along, a `fastnn.kernels.numba.form.Form`: kernels of users.
     """
 
     name: str = ""
@@ -95,6 +96,7 @@ class Kernel:
     choices: dict[str, tuple[str, ...]] = {}
     hidden: tuple[str, ...] = ()
     flat: bool = False
+    own_form: Any = None
 
     # ------------------------------------------------------------------ to be declared
 

@@ -1,7 +1,8 @@
 """Which backend runs programs: one switch, one context manager, one environment variable.
 
-``native`` runs the compiled kernels; ``numpy`` runs the meaning of each call and needs nothing
-compiled. Programs with float64 arithmetic always run on their NumPy meaning.
+``native`` runs the compiled kernels; ``numba`` runs, in the same executor, kernels that Numba compiles from Python when
+they are first used; ``numpy`` runs the meaning of each call and needs nothing compiled. Programs with float64
+arithmetic always run on their NumPy meaning.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..extras import need
 from ..kernels import tables
 
-BACKENDS = ("native", "numpy")
+BACKENDS = ("native", "numba", "numpy")
 _backend: str | None = None
 
 
@@ -57,7 +59,17 @@ def backend(name: str) -> Iterator[None]:
 
 def _check(name: str) -> str:
     if name not in BACKENDS:
-        raise ValueError(f"There is no backend {name!r}; there are {' and '.join(BACKENDS)}.")
+        raise ValueError(f"There is no backend {name!r}; there are {', '.join(BACKENDS)}.")
     if name == "native" and not tables.native_available():
         raise ValueError("The backend 'native' needs the compiled modules of fastnn, which are not there; use 'numpy'.")
+    if name == "numba" and not tables.numba_available():
+        need("numba", extra="numba")
+        raise ValueError("The backend 'numba' runs in the executor of the compiled modules, which are not there; "
+                         "use 'numpy'.")
     return name
+
+
+def available() -> list[str]:
+    """The backends that this installation can use."""
+    there = {"native": tables.native_available(), "numba": tables.numba_available(), "numpy": True}
+    return [name for name in BACKENDS if there[name]]

@@ -30,7 +30,7 @@ class Program:
     Parameters
     ----------
     graph : what was traced; its feeds, sources, fetches and scalars become the program's.
-    backend : "native" or "numpy"; the current one by default. Float64 programs take "numpy".
+    backend : "native", "numba" or "numpy"; the current one by default. Float64 programs take "numpy".
     join : hand optimizer updates to the gradients' calls (never changes a result).
 
     Attributes
@@ -145,7 +145,7 @@ class Program:
     def _calibrate(self, table, feeds, offset) -> None:
         """Let the executor time a few of these steps, so that it knows which calls are worth sharing out."""
         self._calibrated = True
-        if self.backend == "native":
+        if self.backend != "numpy":
             with self._left_alone():
                 self._run.calibrate(min(len(table), TIMED), table, feeds, offset)
 

@@ -27,16 +27,18 @@ def estimate(call: Call) -> float:
 
 
 class NativeRun:
-    """A program's calls in the native executor."""
+    """A program's calls in the native executor, in the forms of the program's backend."""
 
-    def __init__(self, program: Program, form: str = "native"):
+    def __init__(self, program: Program):
         from ..kernels.native import core
 
-        self.program, self.form = program, form
+        self.program = program
         self._places: dict[str, list[tuple[int, int]]] = {}  # source -> (call, slot)
         self.executor = core.Executor([self._describe(i, c) for i, c in enumerate(program.calls)],
                                       self._copies(program.feeds, scalars=True), self._copies(program.fetches))
         self._feed_names, self._fetch_names = list(program.feeds), list(program.fetches)
+        own = (c.kernel.own_form for call in program.calls for c in (call, call.then) if c is not None)
+        self._own_forms = {id(f): f for f in own if f is not None}.values()
 
     def _describe(self, i: int, call: Call):
         kernel, level = call.kernel, self.program.levels[i]
@@ -51,7 +53,7 @@ class NativeRun:
     def _plain(self, call: Call):
         kernel = call.kernel
         addresses = [0 if t is None else self.program.address(t) for t in (*call.outputs, *call.inputs)]
-        return (tables.form(self.form, kernel.name), addresses, [int(d) for d in kernel.sizes(call)],
+        return (tables.form(self.program.backend, kernel), addresses, [int(d) for d in kernel.sizes(call)],
                 kernel.numbers(call.attrs))
 
     def _copies(self, tensors, scalars=False):
@@ -84,8 +86,15 @@ class NativeRun:
 
     def run(self, steps, table, feeds, fetches, offset, budget) -> int:
         out = [self._check(fetches.get(n), self.program.fetches[n], n) for n in self._fetch_names]
-        return self.executor.run(steps, self._feed_addresses(table, feeds, offset), out,
+        done = self.executor.run(steps, self._feed_addresses(table, feeds, offset), out,
                                  machine.get_num_threads(), budget, offset)
+        self.check()
+        return done
+
+    def check(self) -> None:
+        """Tell what went wrong inside kernels of users, which can't raise while a program runs."""
+        for form in self._own_forms:
+            form.check()
 
     def profile(self, steps, table, feeds) -> list:
         times = self.executor.profile(steps, self._feed_addresses(table, feeds, 0),

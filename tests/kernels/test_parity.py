@@ -25,18 +25,22 @@ def meaning(case):
     return out if isinstance(out, tuple) else (out,)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
-def test_native_agrees_with_the_meaning(case, path):
-    got = single.run(case.kernel, *case.inputs(), **case.attrs)
+def agree(case, got, exact):
+    """The outputs `got` are those of the meaning: to the bit where that is asked for, else within the case's bound."""
     for name, g, want in zip(case.kernel.outputs, got, meaning(case), strict=True):
         want = np.asarray(want)
         assert g.shape == want.shape, f"{name}: shape {g.shape}, meant {want.shape}"
-        if case.exact or not np.issubdtype(g.dtype, np.floating):
+        if exact and case.exact or not np.issubdtype(g.dtype, np.floating):
             np.testing.assert_array_equal(g, want, err_msg=name)
             continue
         finite = np.abs(want[np.isfinite(want)])
         bound = case.slack * case.terms * EPS * max(finite.max(initial=0.0), 1e-30)
         np.testing.assert_allclose(g, want, rtol=0, atol=bound, err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+def test_native_agrees_with_the_meaning(case, path):
+    agree(case, single.run(case.kernel, *case.inputs(), **case.attrs), exact=True)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)

@@ -1,0 +1,55 @@
+"""Arrays over memory that is known by its address, in Python and in compiled code alike."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import numpy as np
+
+from .form import Helper
+
+
+def _view(address, shape, dtype):
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    count = math.prod(shape)
+    if count == 0:
+        return np.empty(shape, dtype)
+    raw = (ctypes.c_char * (count * np.dtype(dtype).itemsize)).from_address(int(address))
+    return np.frombuffer(raw, dtype).reshape(shape)
+
+
+def _compiled_view():
+    from numba import carray, njit
+
+    from .build import OPTIONS, as_pointer
+
+    @njit(**OPTIONS)
+    def view(address, shape, dtype):
+        return carray(as_pointer(address), shape, dtype)
+
+    return view
+
+
+#: view(address, shape, dtype): the array of this shape (a tuple, or a number of elements) that stands there
+view = Helper(_view, _compiled_view)
+
+
+def _number(address, dtype):
+    return _view(address, 1, dtype)[0] if address else dtype(0)
+
+
+def _compiled_number():
+    from numba import carray, njit
+
+    from .build import OPTIONS, as_pointer
+
+    @njit(**OPTIONS)
+    def number(address, dtype):
+        return carray(as_pointer(address), 1, dtype)[0] if address != 0 else dtype(0)
+
+    return number
+
+
+#: number(address, dtype): the one number that stands there, or 0 for the address 0
+number = Helper(_number, _compiled_number)

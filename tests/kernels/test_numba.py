@@ -1,0 +1,39 @@
+"""Every Numba form against its NumPy meaning in float64, compiled and as plain Python; and what is special to them."""
+
+import numpy as np
+import pytest
+
+from fastnn.kernels import single
+from fastnn.kernels.numba.form import forms
+from tests.cases import all_cases
+from tests.kernels.test_parity import agree
+
+pytest.importorskip("fastnn.kernels.native.core")
+pytest.importorskip("numba")
+CASES = [c for c in all_cases() if c.kernel.name in forms()]
+LEAST = {}  # the smallest case with elements of each kernel: plain Python is slow
+for case in CASES:
+    sizes = [np.size(x) for x in case.inputs() if x is not None and np.ndim(x)]
+    if case.kernel.name not in LEAST or 0 < sum(sizes) < LEAST[case.kernel.name][0]:
+        LEAST[case.kernel.name] = sum(sizes), case
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+def test_compiled_form_agrees_with_the_meaning(case):
+    agree(case, single.run(case.kernel, *case.inputs(), backend="numba", **case.attrs), exact=False)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+def test_tiles_in_any_order_give_the_same_bits(case):
+    whole = single.run(case.kernel, *case.inputs(), backend="numba", **case.attrs)
+    n = case.kernel.tiles(single.describe(case.kernel, case.inputs(), case.attrs))
+    cuts = sorted({0, n, *np.random.default_rng(1).integers(0, n + 1, 5).tolist()})
+    parts = list(zip(cuts, cuts[1:]))[::-1]
+    again = single.run(case.kernel, *case.inputs(), backend="numba", order=parts, **case.attrs)
+    for a, b in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", [c for _, c in LEAST.values()], ids=lambda c: c.id)
+def test_plain_python_agrees_with_the_meaning(case):
+    agree(case, single.run(case.kernel, *case.inputs(), backend="python", **case.attrs), exact=False)
