@@ -32,10 +32,13 @@ from . import (
     program,
     utils,
 )
+from .kernels.user import elementwise, kernel
 from .layers import Input
 from .machine import cpu_info, get_num_threads, set_num_threads
 from .models import Model, Sequential
+from .optimizers.rule import update_rule
 from .program.backend import backend, get_backend, set_backend
+from .program.check import check_kernel
 from .program.gradient import gradients
 from .program.trace import traced, value_and_grad
 from .program.variable import Variable
@@ -55,6 +58,7 @@ def __getattr__(name: str):
 
 
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
-           "cpu_info", "datasets", "files", "get_backend", "get_num_threads", "gradients", "initializers", "kernels",
-           "layers", "losses", "metrics", "models", "ops", "optimizers", "program", "set_backend", "set_num_threads",
-           "traced", "utils", "value_and_grad"]
+           "check_kernel", "cpu_info", "datasets", "elementwise", "files", "get_backend", "get_num_threads",
+           "gradients", "initializers", "kernel", "kernels", "layers", "losses", "metrics", "models", "ops",
+           "optimizers", "program", "set_backend", "set_num_threads", "traced", "update_rule", "utils",
+           "value_and_grad"]

@@ -83,13 +83,19 @@ def get(identifier: Any) -> Callable:
     raise ValueError(f"An activation is a name or a function; got {identifier!r}.")
 
 
-def serialize(activation: Callable) -> str:
-    """The name under which `get` finds it again.
+def serialize(activation: Callable) -> str | dict[str, str]:
+    """The name under which `get` finds it again; a user's function is described as Keras does it.
+
+    A file holds the name of such a function alone; who loads it gives the function in `custom_objects`.
 
     Raises
     ------
-    ValueError : it is a user's function, which no file can hold.
+    ValueError : it is a function without a name.
     """
-    if activation in _KNOWN.values():
+    if isinstance(activation, Activation) and activation in _KNOWN.values():
         return activation.name
-    raise ValueError(f"The activation {activation!r} is a user's function; only named ones can be saved.")
+    name = getattr(activation, "__name__", "")
+    if not name.isidentifier():
+        raise ValueError(f"The activation {activation!r} has no name under which a file could hold it; use a function "
+                         "made with def.")
+    return {"class_name": "function", "config": name}

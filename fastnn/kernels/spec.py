@@ -139,6 +139,11 @@ class Kernel:
 
     # ------------------------------------------------------------------ what all have
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether there is a gradient rule."""
+        return type(self).gradient is not Kernel.gradient
+
     def __call__(self, *inputs: Any, **attrs: Any):
         attrs = self.complete(attrs)
         for x in inputs:

@@ -30,10 +30,23 @@ def deserialize(data: dict[str, Any], custom_objects: dict[str, type] | None = N
     name = data.get("class_name")
     if name not in known:
         raise unknown("layer class", name, known)
-    made, config = known[name], data["config"]
+    made, config = known[name], _with_functions(data["config"], custom_objects or {})
     if "custom_objects" in inspect.signature(made.from_config).parameters:  # it holds layers itself
         return made.from_config(config, custom_objects=custom_objects)
     return made.from_config(config)
+
+
+def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> dict[str, Any]:
+    """A layer's config with functions of users in the place of their names."""
+    found = dict(config)
+    for key, value in config.items():
+        if isinstance(value, dict) and value.get("class_name") == "function":
+            name = value.get("config")
+            if name not in custom_objects:
+                raise ValueError(f"The {key} {name!r} of the layer {config.get('name', '?')!r} is a function that the "
+                                 f"file does not hold; give it with custom_objects={{{name!r}: ...}}.")
+            found[key] = custom_objects[name]
+    return found
 
 
 __all__ = ["Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dropout", "Flatten", "Input",

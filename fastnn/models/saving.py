@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..activations import Activation
 from ..layers.layer import build_from
 from ..layers.symbolic import flatten
 from ..warnings import FastnnWarning
@@ -18,12 +19,12 @@ FORMAT = 1  #: version of what stands in the metadata
 def save_model(model, filepath, overwrite: bool = True, include_optimizer: bool = True) -> None:
     """Write a model to one file; the old file stays until the new one is whole.
 
-    Of a loss or metric that is a user's function the file holds the name; `load_model` wants the function
+    Of a loss, metric or activation that is a user's function the file holds the name; `load_model` wants the function
     in `custom_objects`.
 
     Raises
     ------
-    ValueError : the model is not built, or holds what no file can (an activation of the user's own).
+    ValueError : the model is not built, or holds what no file can (a function without a name).
     FileExistsError : the file is there and `overwrite` is false.
     """
     from .. import files
@@ -93,6 +94,8 @@ def own_objects(model) -> dict[str, Any]:
     held += [held[-1].schedule] if model.optimizer is not None and model.optimizer.schedule is not None else []
     found = {type(x).__name__: type(x) for x in held if not type(x).__module__.startswith("fastnn.")}
     found |= {x.function.__name__: x.function for x in leaves if hasattr(x, "function")}
+    activations = (getattr(layer, "activation", None) for layer in model._flatten_layers())
+    found |= {f.__name__: f for f in activations if f is not None and not isinstance(f, Activation)}
     return {k: v for k, v in found.items() if k not in ("NoneType", "str", "float")}
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from fastnn.kernels.elementwise import affine
 from fastnn.kernels.spec import KERNELS, Kernel
+from fastnn.program.check import check_rule
 from tests.cases import all_cases, widen
-from tests.gradcheck import check_rule
 
 CASES = [c for c in all_cases() if c.grad and c.small]
 ONE_EACH = list({c.kernel.name: c for c in reversed(CASES)}.values())

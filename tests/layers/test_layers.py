@@ -8,7 +8,7 @@ import pytest
 
 import fastnn
 from fastnn import layers, models, ops
-from tests.gradcheck import compare
+from fastnn.program.check import compare
 
 from .cases import CASES
 

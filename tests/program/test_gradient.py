@@ -7,11 +7,11 @@ import fastnn
 from fastnn import ops
 from fastnn.kernels import optim
 from fastnn.kernels.dense import dense
+from fastnn.program.check import compare
 from fastnn.program.gradient import gradients
 from fastnn.program.graph import Graph
 from fastnn.program.trace import value_and_grad
 from fastnn.program.variable import Variable, pack
-from tests.gradcheck import compare
 
 A, B, C = (3, 4), (4, 5), (5,)
 

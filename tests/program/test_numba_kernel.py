@@ -8,10 +8,10 @@ from fastnn import layers
 from fastnn.kernels import single, tables
 from fastnn.kernels.activation import sigmoid
 from fastnn.kernels.spec import BLOCK, Kernel, blocks, like
+from fastnn.program.check import check_rule
 from fastnn.program.graph import Graph
 from fastnn.program.program import Program
 from tests.cases import EPS
-from tests.gradcheck import check_rule
 
 
 class BentSwish(Kernel):

@@ -17,6 +17,7 @@ import dis
 import inspect
 import math
 import os
+import re
 import types
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +34,6 @@ from numba.core import ir  # noqa: E402
 from numba.core import types as nb  # noqa: E402
 from numba.core.compiler import CompilerBase, DefaultPassBuilder  # noqa: E402
 from numba.core.compiler_machinery import FunctionPass, register_pass  # noqa: E402
-from numba.core.errors import NumbaError  # noqa: E402
 from numba.core.untyped_passes import IRProcessing  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
@@ -230,7 +230,7 @@ def build(form: Form) -> tuple[int, Any]:
         return found
     try:
         made = numba.cfunc(ABI, **OPTIONS)(_wrapper(form, code, compiled=True))
-    except NumbaError as error:
+    except Exception as error:  # Numba's own errors, and what its folding of constants may come upon
         raise CompileError(f"The kernel {kernel.name!r} can't be compiled by Numba: {_reason(error)}") from error
     if key:
         cache.save(kernel.name, key, made._library, made.native_name)
@@ -244,7 +244,7 @@ def wrapper_code(form: Form) -> str:
         text = _loop(form) + text
     if form.guarded:
         lines = text.splitlines()
-        lines[-1:] = ["    try:", f"    {lines[-1]}", "    except Exception:", "        fault[0] = 1"]
+        lines[-1:] = ["    try:", f"    {lines[-1]}", "    except Exception:", "        view(FAULT, 1, i8)[0] = 1"]
         text = "\n".join(lines) + "\n"
     return text
 
@@ -252,17 +252,12 @@ def wrapper_code(form: Form) -> str:
 def _loop(form: Form) -> str:
     """def form(y, x, low, high): for i in range(len(y)): y[i] = element(x[i], low, high)"""
     kernel = form.kernel
-    names = form._array_names(kernel)
-    given = list(inspect.signature(form.function).parameters)
-    element = ", ".join(f"{n}[i]" if n in kernel.inputs and not _single(form, n) else n for n in given)
+    arrays = {*kernel.inputs, *kernel.outputs}
+    element = ", ".join(f"{n}[i]" if n in arrays and not form.is_number(n) else n
+                        for n in inspect.signature(form.function).parameters)
     outputs = ", ".join(f"{n}[i]" for n in kernel.outputs)
-    return (f"def form({', '.join(names)}):\n    for i in range(len({kernel.outputs[0]})):\n"
+    return (f"def form({', '.join(form._array_names(kernel))}):\n    for i in range(len({kernel.outputs[0]})):\n"
             f"        {outputs} = element({element})\n\n")
-
-
-def _single(form: Form, name: str) -> bool:
-    """Whether a slot is one number for all elements."""
-    return len(form.views.get(name, "f4 n").split()) == 1
 
 
 def _wrapper(form: Form, code: str, compiled: bool) -> Callable:
@@ -275,14 +270,7 @@ def _wrapper(form: Form, code: str, compiled: bool) -> Callable:
     scope: dict[str, Any] = {"view": see(memory.view), "number": see(memory.number), **DTYPES}
     if form.guarded:
         form.fault = np.zeros(1, np.int64)
-        if compiled:
-            address, look = form.fault.ctypes.data, scope["view"]
-            scope["fault"] = None
-            code = code.replace("fault[0] = 1", "view(FAULT, 1, i8)[0] = 1")
-            scope["FAULT"] = np.uintp(address)
-            del look
-        else:
-            scope["fault"] = form.fault
+        scope["FAULT"] = np.uintp(form.fault.ctypes.data)
     space = (ELEMENTS if form.elementwise else SHARED)
     body = space.dispatcher(form.function, form.checked) if compiled else form.function
     scope["element" if form.elementwise else "form"] = body
@@ -304,11 +292,12 @@ def _in_python(form: Form) -> tuple[int, Any]:
     return ctypes.cast(callback, ctypes.c_void_p).value, callback
 
 
-def _reason(error: NumbaError) -> str:
+def _reason(error: Exception) -> str:
     """The line of Numba's message that says most."""
+    place = re.search(r'File "(?!<numba form)[^"]*", line (\d+)', str(error))
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("Failed in", "During:", "File ", "<source"))]
-    return " ".join(lines[:2]) if lines else type(error).__name__
+    return " ".join(lines[:2] or [type(error).__name__]) + (f" (line {place[1]})" if place else "")
 
 
 def reached(form: Form) -> list[Any]:

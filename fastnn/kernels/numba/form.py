@@ -132,9 +132,13 @@ class Form:
         return f"def {kernel.name}(buf, dim, attr, first, last):\n    {body}\n"
 
     def _array_names(self, kernel: Kernel) -> list[str]:
-        inputs = [n for n in inspect.signature(self.function).parameters if n in kernel.inputs]
-        numbers = [n for n in inspect.signature(self.function).parameters if n not in kernel.inputs]
-        return [*kernel.outputs, *inputs, *numbers]
+        """Parameters of the loop around a function of one element."""
+        names = list(inspect.signature(self.function).parameters)
+        return [*kernel.outputs, *(n for n in names if n not in kernel.outputs)]
+
+    def is_number(self, name: str) -> bool:
+        """Whether a slot is one number for all elements."""
+        return len(self.views.get(name, "f4 n").split()) == 1
 
     def _slot(self, kernel: Kernel, name: str, at: int) -> str:
         dtype, *shape = self.views.get(name, "f4 " + kernel.dims[0]).split()
@@ -144,7 +148,8 @@ class Form:
             raise TypeError(f"The form of {kernel.name} hands over {name} as {dtype!r}; known are {', '.join(TYPES)}.")
         there = f" * (buf[{at}] != 0)" if name in kernel.optional else ""
         if not shape:
-            return f"view(buf[{at}], 1, {dtype})[0]" if not there else f"number(buf[{at}], {dtype})"
+            value = f"number(buf[{at}], {dtype})" if there else f"view(buf[{at}], 1, {dtype})[0]"
+            return f"f4({value})" if self.elementwise else value  # a float64 would make all of the arithmetic wide
         sizes = ", ".join([f"({shape[0]}){there}", *shape[1:]])
         array = f"view(buf[{at}], ({sizes},), {dtype})"
         if name in self.views or not kernel.flat and not self.elementwise:
