@@ -250,9 +250,15 @@ def wrapper_code(form: Form) -> str:
 
 
 def _loop(form: Form) -> str:
-    """def form(y, x, low, high): for i in range(len(y)): y[i] = element(x[i], low, high)"""
+    """def form(y, x, low, high): for i in range(len(y)): y[i] = element(x[i], low, high)
+
+    For broadcast inputs the loops stand in `broadcast`.
+    """
     kernel = form.kernel
     names = form._array_names(kernel)
+    if form.broadcast:
+        (y,), (a, b) = kernel.outputs, kernel.inputs
+        return f"def form({', '.join(names)}):\n    two(element, {y}, {a}, 0, {b}, 1, dim, first, last)\n\n"
     given = list(inspect.signature(form.function).parameters)
     element = ", ".join(f"{n}[i]" if n in kernel.inputs and not _single(form, n) else n for n in given)
     outputs = ", ".join(f"{n}[i]" for n in kernel.outputs)
@@ -267,12 +273,14 @@ def _single(form: Form, name: str) -> bool:
 
 def _wrapper(form: Form, code: str, compiled: bool) -> Callable:
     """The function of the C signature, for Numba or for Python."""
-    from . import memory
+    from . import broadcast, memory
 
     def see(helper):
         return SHARED.value(helper) if compiled else helper
 
     scope: dict[str, Any] = {"view": see(memory.view), "number": see(memory.number), **DTYPES}
+    if form.broadcast:
+        scope["two"] = see(broadcast.two)
     if form.guarded:
         form.fault = np.zeros(1, np.int64)
         if compiled:
@@ -339,6 +347,10 @@ def reached(form: Form) -> list[Any]:
             found.append(repr(cell.cell_contents))
 
     visit(form.function)
+    if form.broadcast:
+        from . import broadcast
+
+        visit(broadcast.two.function)
     return found
 
 
