@@ -1,10 +1,12 @@
 """The loops of kernels whose inputs are broadcast together: which elements of the inputs meet at an element of y.
 
 ``dim`` is D, the D sizes of nested loops, then D strides for each input: see `fastnn.kernels.broadcast.loops`. Elements
-are counted along the output, which is contiguous; a row is what the innermost loop walks. An input is repeated along a
-row (stride 0) or contiguous (stride 1), so each kind of row has a loop of its own, which becomes vector code.
+are counted along the output, which is contiguous. A row is what the innermost loop walks, a plane what the two
+innermost do. An input is repeated along a row (stride 0) or contiguous (stride 1), so each kind of row has a loop of
+its own, which becomes vector code.
 
-``element`` is the function of one element; the compiler makes a copy of these loops for each, with it inside.
+``element`` is the function of one element; the compiler makes a copy of these loops for each, with it inside. Inputs
+are handed on as addresses, since cutting a slice for each row would cost more than a short row itself.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ import numpy as np
 
 from ..spec import BLOCK
 from .form import helper
-from .memory import view
+from .memory import copied, view
 
 f4 = np.float32
-SHORT, PATTERN = 128, 512  # one row no longer than SHORT is repeated to a pattern of PATTERN elements at most
+SIZE = 4  # bytes of an element
+SHORT, PATTERN = 128, 512  # a row no longer than SHORT is repeated to PATTERN elements at most
 
 
 @helper
@@ -29,44 +32,32 @@ def total(dim):
 
 
 @helper
-def stride(dim, k):
-    """Of input number k, along a row."""
-    return dim[(2 + k) * dim[0]]
+def step(dim, k, d):
+    """Stride of input number k along axis d."""
+    return dim[1 + (1 + k) * dim[0] + d]
 
 
 @helper
-def extent(dim, k):
-    """Elements of input number k."""
-    n = 1
-    for d in range(dim[0]):
-        n += (dim[1 + d] - 1) * dim[1 + (1 + k) * dim[0] + d]
-    return n
-
-
-@helper
-def place(dim, k, row):
-    """Where row number `row` of input number k starts; rows are counted by all but the innermost loop."""
-    at = 0
-    for d in range(dim[0] - 2, 0, -1):
-        at += row % dim[1 + d] * dim[1 + (1 + k) * dim[0] + d]
-        row = row // dim[1 + d]
-    return at + row * dim[1 + (1 + k) * dim[0]] if dim[0] > 1 else at
-
-
-@helper
-def piece(x, at, step, n):
-    """The n elements of a row from `at` on, or the one that is repeated."""
-    return x[at : at + n] if step else x[at : at + 1]
+def place(dim, k, loops, at):
+    """Where the place number `at`, counted by the outer `loops` loops, is in input number k."""
+    start = 0
+    for d in range(loops - 1, 0, -1):
+        start += at % dim[1 + d] * step(dim, k, d)
+        at = at // dim[1 + d]
+    return start + at * step(dim, k, 0) if loops > 0 else start
 
 
 @helper
 def turned(row, start, length):
-    """[row[(start + k) % len(row)] for k in range(length)]"""
-    pattern = np.empty(length, f4)
+    """[row[(start + k) % len(row)] for k in range(length)]; length is a multiple of len(row)."""
     n = len(row)
-    for k in range(length):
-        pattern[k] = row[start] if k < n else pattern[k - n]
-        start = start + 1 if start + 1 < n else 0
+    pattern = np.empty(length, f4)
+    copied(pattern[: n - start], row[start:])
+    copied(pattern[n - start : n], row[:start])
+    while n < length:  # twice as many each time
+        m = min(n, length - n)
+        copied(pattern[n : n + m], pattern[:m])
+        n += m
     return pattern
 
 
@@ -74,50 +65,74 @@ def turned(row, start, length):
 
 
 @helper
-def row_of_two(element, y, a, b):
-    """y = element(a, b) of one row; what is repeated has one element."""
-    n = len(y)
-    if len(a) == n and len(b) == n:
-        for i in range(n):
-            y[i] = element(a[i], b[i])
-    elif len(a) == n:
-        v = b[0]
-        for i in range(n):
-            y[i] = element(a[i], v)
-    elif len(b) == n:
-        u = a[0]
-        for i in range(n):
-            y[i] = element(u, b[i])
-    else:
-        y[:] = element(a[0], b[0])
+def same(element, y, a, b):
+    """y = element(a, b)"""
+    for i in range(len(y)):
+        y[i] = element(a[i], b[i])
 
 
 @helper
-def two(element, y, a, k, b, l, dim, first, last):  # noqa: E741
-    """y = element(a, b), tiles first..last-1, where a is the input number k and b the input number l."""
-    n, i, stop = dim[dim[0]], first * BLOCK, min(last * BLOCK, total(dim))
-    if i >= stop:
-        return
-    y, a, b = view(y, total(dim), f4), view(a, extent(dim, k), f4), view(b, extent(dim, l), f4)
-    sa, sb = stride(dim, k), stride(dim, l)
-    if dim[0] == 2 and sa == 1 and sb == 1 and n <= SHORT and stop - i > 2 * n:
-        # short rows and one row, as in x + bias: the one row is repeated to a length worth a loop
-        length = PATTERN // n * n
-        if len(a) == n:
-            a = turned(a, i % n, length)
-            for at in range(i, stop, length):
-                m = min(length, stop - at)
-                row_of_two(element, y[at : at + m], a[:m], b[at : at + m])
+def row_of_two(element, y, a, sa, b, sb, n):
+    """y = element(a, b) of one row, with the strides sa and sb."""
+    y = view(y, n, f4)
+    if sa == 1 and sb == 1:
+        same(element, y, view(a, n, f4), view(b, n, f4))
+    elif sa == 1:
+        a, v = view(a, n, f4), view(b, 1, f4)[0]
+        for i in range(n):
+            y[i] = element(a[i], v)
+    elif sb == 1:
+        b, u = view(b, n, f4), view(a, 1, f4)[0]
+        for i in range(n):
+            y[i] = element(u, b[i])
+    else:  # one element
+        y[0] = element(view(a, 1, f4)[0], view(b, 1, f4)[0])
+
+
+@helper
+def one_row_repeated(element, y, a, ra, b, n, start, stop):
+    """Short rows and one row, as in x + bias: the one row is repeated to a length that is worth a loop."""
+    length = PATTERN // n * n
+    row = turned(view(b if ra else a, n, f4), start % n, length)
+    for i in range(start, stop, length):
+        m = min(length, stop - i)
+        out, other = view(y + i * SIZE, m, f4), view((a if ra else b) + i * SIZE, m, f4)
+        if ra:
+            same(element, out, other, row)
         else:
-            b = turned(b, i % n, length)
-            for at in range(i, stop, length):
-                m = min(length, stop - at)
-                row_of_two(element, y[at : at + m], a[at : at + m], b[:m])
+            same(element, out, row, other)
+
+
+@helper
+def plane_of_two(element, y, a, ra, sa, b, rb, sb, n, start, stop):
+    """Elements start..stop-1 of rows of n, with the strides ra and rb from row to row."""
+    if sa == 1 and sb == 1 and n <= SHORT and stop - start > 2 * n:
+        one_row_repeated(element, y, a, ra, b, n, start, stop)
         return
-    row = i // n
-    j = i - row * n
+    row = start // n
+    j = start - row * n
+    while start < stop:
+        m = min(n - j, stop - start)
+        row_of_two(element, y + start * SIZE, a + (row * ra + j * sa) * SIZE, sa, b + (row * rb + j * sb) * SIZE, sb, m)
+        start, j, row = start + m, 0, row + 1
+
+
+@helper
+def two(element, y, a, b, dim, first, last):
+    """y = element(a, b), tiles first..last-1."""
+    loops = dim[0]
+    n, i, stop = dim[loops], first * BLOCK, min(last * BLOCK, total(dim))
+    sa, sb = step(dim, 0, loops - 1), step(dim, 1, loops - 1)
+    y, a, b = np.int64(y), np.int64(a), np.int64(b)
+    if loops == 1:
+        if i < stop:
+            row_of_two(element, y + i * SIZE, a + i * sa * SIZE, sa, b + i * sb * SIZE, sb, stop - i)
+        return
+    ra, rb = step(dim, 0, loops - 2), step(dim, 1, loops - 2)
+    plane = dim[loops - 1] * n
     while i < stop:
-        m = min(n - j, stop - i)
-        row_of_two(element, y[i : i + m], piece(a, place(dim, k, row) + j * sa, sa, m),
-                   piece(b, place(dim, l, row) + j * sb, sb, m))
-        i, j, row = i + m, 0, row + 1
+        p = i // plane
+        upto = min(stop, (p + 1) * plane)
+        plane_of_two(element, y + p * plane * SIZE, a + place(dim, 0, loops - 2, p) * SIZE, ra, sa,
+                     b + place(dim, 1, loops - 2, p) * SIZE, rb, sb, n, i - p * plane, upto - p * plane)
+        i = upto

@@ -258,7 +258,7 @@ def _loop(form: Form) -> str:
     names = form._array_names(kernel)
     if form.broadcast:
         (y,), (a, b) = kernel.outputs, kernel.inputs
-        return f"def form({', '.join(names)}):\n    two(element, {y}, {a}, 0, {b}, 1, dim, first, last)\n\n"
+        return f"def form({', '.join(names)}):\n    two(element, {y}, {a}, {b}, dim, first, last)\n\n"
     given = list(inspect.signature(form.function).parameters)
     element = ", ".join(f"{n}[i]" if n in kernel.inputs and not _single(form, n) else n for n in given)
     outputs = ", ".join(f"{n}[i]" for n in kernel.outputs)
