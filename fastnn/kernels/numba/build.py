@@ -292,7 +292,9 @@ def _wrapper(form: Form, code: str, compiled: bool) -> Callable:
         else:
             scope["fault"] = form.fault
     space = (ELEMENTS if form.elementwise else SHARED)
-    body = space.dispatcher(form.function, form.checked) if compiled else form.function
+    # A loop with a call in it is no vector code, and the compiler itself takes a long element as not worth putting in.
+    inline = {"forceinline": True} if form.elementwise else {}
+    body = space.dispatcher(form.function, form.checked, **inline) if compiled else form.function
     scope["element" if form.elementwise else "form"] = body
     exec(compile(code, f"<numba form of {form.name}>", "exec"), scope)  # our own text, made from the kernel's spec
     if form.elementwise and compiled:

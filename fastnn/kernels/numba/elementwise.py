@@ -86,7 +86,7 @@ def exp_within_float32(t):
     return f4(y * f8(from_bits(u4(u4(half + i4(127)) << u4(23)))) * f8(from_bits(u4(u4(i - half + i4(127)) << u4(23)))))
 
 
-@helper
+@helper(forceinline=True)  # a loop with a call in it is no vector code, and by itself the compiler takes this as too long
 def real_power(a, b):
     """a**b as C's pow has it, by log and exp in float64"""
     x = abs(a)
@@ -112,15 +112,18 @@ def where_row(y, c, sc, a, sa, b, sb, n):
     if sc and sa and sb:
         c, a, b = view(c, n, f4), view(a, n, f4), view(b, n, f4)
         for i in range(n):
-            y[i] = a[i] if c[i] != f4(0) else b[i]
+            u, v = a[i], b[i]  # both are read, so that the choice needs no branch
+            y[i] = u if c[i] != f4(0) else v
     elif sc and sa:
         c, a = view(c, n, f4), view(a, n, f4)
         for i in range(n):
-            y[i] = a[i] if c[i] != f4(0) else v
+            u = a[i]
+            y[i] = u if c[i] != f4(0) else v
     elif sc and sb:
         c, b = view(c, n, f4), view(b, n, f4)
         for i in range(n):
-            y[i] = u if c[i] != f4(0) else b[i]
+            v = b[i]
+            y[i] = u if c[i] != f4(0) else v
     elif sc:
         c = view(c, n, f4)
         for i in range(n):
