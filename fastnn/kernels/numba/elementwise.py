@@ -86,7 +86,7 @@ def exp_within_float32(t):
     return f4(y * f8(from_bits(u4(u4(half + i4(127)) << u4(23)))) * f8(from_bits(u4(u4(i - half + i4(127)) << u4(23)))))
 
 
-@helper(forceinline=True)  # a loop with a call in it is no vector code, and by itself the compiler takes this as too long
+@helper
 def real_power(a, b):
     """a**b as C's pow has it, by log and exp in float64"""
     x = abs(a)
