@@ -110,6 +110,8 @@ def _pipeline(literals: type) -> type:
 
 
 OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(FloatLiterals)}
+#: of helpers and functions of one element: a call that LLVM finds too long to put into the loop around it costs the loop its vectors
+INLINE = {"forceinline": True}
 ELEMENT_OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(AllLiterals)}
 
 
@@ -151,7 +153,7 @@ class Namespace:
         """What compiled code sees in place of a global."""
         if isinstance(v, Helper):
             return self._once(v, checked, lambda: v.intrinsic() if v.intrinsic else
-                              SHARED.dispatcher(v.function, **v.options))
+                              SHARED.dispatcher(v.function, **{**INLINE, **v.options}))
         if v is np or v is math:
             return self._once(v, checked, lambda: _library(v, self))
         try:
@@ -250,8 +252,14 @@ def wrapper_code(form: Form) -> str:
 
 
 def _loop(form: Form) -> str:
-    """def form(y, x, low, high): for i in range(len(y)): y[i] = element(x[i], low, high)"""
+    """def form(y, x, low, high): for i in range(len(y)): y[i] = element(x[i], low, high)
+
+    For broadcast inputs the loops stand in `broadcast`.
+    """
     kernel = form.kernel
+    if form.broadcast:
+        (y,), (a, b) = kernel.outputs, kernel.inputs
+        return f"def form({', '.join(form._array_names(kernel))}):\n    two(element, {y}, {a}, {b}, dim, first, last)\n\n"
     arrays = {*kernel.inputs, *kernel.outputs}
     element = ", ".join(f"{n}[i]" if n in arrays and not form.is_number(n) else n
                         for n in inspect.signature(form.function).parameters)
@@ -262,17 +270,20 @@ def _loop(form: Form) -> str:
 
 def _wrapper(form: Form, code: str, compiled: bool) -> Callable:
     """The function of the C signature, for Numba or for Python."""
-    from . import memory
+    from . import broadcast, memory
 
     def see(helper):
         return SHARED.value(helper) if compiled else helper
 
     scope: dict[str, Any] = {"view": see(memory.view), "number": see(memory.number), **DTYPES}
+    if form.broadcast:
+        scope["two"] = see(broadcast.two)
     if form.guarded:
         form.fault = np.zeros(1, np.int64)
         scope["FAULT"] = np.uintp(form.fault.ctypes.data)
     space = (ELEMENTS if form.elementwise else SHARED)
-    body = space.dispatcher(form.function, form.checked) if compiled else form.function
+    inline = INLINE if form.elementwise else {}
+    body = space.dispatcher(form.function, form.checked, **inline) if compiled else form.function
     scope["element" if form.elementwise else "form"] = body
     exec(compile(code, f"<numba form of {form.name}>", "exec"), scope)  # our own text, made from the kernel's spec
     if form.elementwise and compiled:
@@ -328,6 +339,10 @@ def reached(form: Form) -> list[Any]:
             found.append(repr(cell.cell_contents))
 
     visit(form.function)
+    if form.broadcast:
+        from . import broadcast
+
+        visit(broadcast.two.function)
     return found
 
 

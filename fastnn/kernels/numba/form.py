@@ -11,7 +11,7 @@ The function's parameters carry the names of the kernel's spec; it takes those t
 - ``first`` and ``last`` are the tiles to compute; ``buf``, ``dim`` and ``attr`` the C arrays themselves.
 
 For a flat kernel arrays need no text: they are float32, cut to the tiles' elements. `elementwise` makes a form from a
-function of one element.
+function of one element, for kernels of equal shapes and for those of two broadcast inputs (`broadcast`).
 
 This module does not import Numba; `build` does.
 """
@@ -25,6 +25,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from ..broadcast import Broadcast
 from ..spec import BLOCK, KERNELS, Kernel
 
 MODULES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "data")
@@ -69,6 +70,11 @@ class Form:
     @property
     def name(self) -> str:
         return self._kernel if isinstance(self._kernel, str) else self._kernel.name
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether it is a function of one element of each of two inputs that are broadcast together."""
+        return self.elementwise and isinstance(self.kernel, Broadcast)
 
     def source(self) -> str:
         """The function as it is written, without its decorator."""
@@ -115,7 +121,7 @@ class Form:
         numbers = [n for n in kernel.attrs if n not in kernel.hidden]
         names = list(inspect.signature(self.function).parameters)
         lines = [f"{d} = dim[{i}]" for i, d in enumerate(kernel.dims) if d.isidentifier()]
-        if kernel.flat or self.elementwise:
+        if kernel.flat or self.elementwise and not self.broadcast:
             size = kernel.dims[0]
             lines.append(f"start, stop = first * {BLOCK}, min(last * {BLOCK}, {size})")
         wanted = self._array_names(kernel) if self.elementwise else names
@@ -134,14 +140,15 @@ class Form:
     def _array_names(self, kernel: Kernel) -> list[str]:
         """Parameters of the loop around a function of one element."""
         names = list(inspect.signature(self.function).parameters)
-        return [*kernel.outputs, *(n for n in names if n not in kernel.outputs)]
+        others = [n for n in names if n not in kernel.outputs]
+        return [*kernel.outputs, *others, *(("dim", "first", "last") if self.broadcast else ())]
 
     def is_number(self, name: str) -> bool:
         """Whether a slot is one number for all elements."""
         return len(self.views.get(name, "f4 n").split()) == 1
 
     def _slot(self, kernel: Kernel, name: str, at: int) -> str:
-        dtype, *shape = self.views.get(name, "f4 " + kernel.dims[0]).split()
+        dtype, *shape = self.views.get(name, "address" if self.broadcast else "f4 " + kernel.dims[0]).split()
         if dtype == "address":
             return f"buf[{at}]"
         if dtype not in TYPES:

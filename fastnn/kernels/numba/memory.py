@@ -53,3 +53,28 @@ def _compiled_number():
 
 #: number(address, dtype): the one number that stands there, or 0 for the address 0
 number = Helper(_number, _compiled_number)
+
+
+def _copied(y, x):
+    y[:] = x
+
+
+def _compiled_copied():
+    from numba.core import cgutils
+    from numba.core import types as nb
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def copied(context, y, x):
+        """The C library's memcpy: a loop over bytes or short rows is not as fast as that."""
+        def generate(target, builder, signature, args):
+            to, source = (target.make_array(t)(target, builder, a) for t, a in zip(signature.args, args, strict=True))
+            cgutils.raw_memcpy(builder, to.data, source.data, to.nitems, to.itemsize)
+
+        return nb.void(y, x), generate
+
+    return copied
+
+
+#: copied(y, x): y[:] = x, for contiguous arrays of one dtype and length that don't overlap
+copied = Helper(_copied, _compiled_copied)
