@@ -41,6 +41,33 @@ fma = Helper(lambda a, b, c: f4(float(a) * float(b) + float(c)), _fma)
 fma.__name__ = "fma"
 
 
+def _llvm(name: str):
+    """What makes an LLVM function of two float32 callable."""
+    def make():
+        from llvmlite import ir
+        from numba.core import types
+        from numba.extending import intrinsic
+
+        @intrinsic
+        def call(context, a, b):
+            def generate(target, builder, signature, args):
+                kind = args[0].type
+                return builder.call(builder.module.declare_intrinsic(name, [kind], ir.FunctionType(kind, [kind] * 2)),
+                                    args)
+
+            return types.float32(types.float32, types.float32), generate
+
+        return call
+
+    return make
+
+
+#: the larger and the smaller of two, NaN if one is NaN: loops over them become vectors, those over comparisons don't
+maximum = Helper(lambda a, b: np.maximum(a, b), _llvm("llvm.maximum"))
+minimum = Helper(lambda a, b: np.minimum(a, b), _llvm("llvm.minimum"))
+maximum.__name__, minimum.__name__ = "maximum", "minimum"
+
+
 @helper
 def bits(x):
     """The bits of a float32 as a uint32."""
