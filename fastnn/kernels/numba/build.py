@@ -110,6 +110,8 @@ def _pipeline(literals: type) -> type:
 
 
 OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(FloatLiterals)}
+#: of helpers and functions of one element: a call that LLVM finds too long to put into the loop around it costs the loop its vectors
+INLINE = {"forceinline": True}
 ELEMENT_OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(AllLiterals)}
 
 
@@ -151,7 +153,7 @@ class Namespace:
         """What compiled code sees in place of a global."""
         if isinstance(v, Helper):
             return self._once(v, checked, lambda: v.intrinsic() if v.intrinsic else
-                              SHARED.dispatcher(v.function, **v.options))
+                              SHARED.dispatcher(v.function, **{**INLINE, **v.options}))
         if v is np or v is math:
             return self._once(v, checked, lambda: _library(v, self))
         try:
@@ -284,7 +286,8 @@ def _wrapper(form: Form, code: str, compiled: bool) -> Callable:
         else:
             scope["fault"] = form.fault
     space = (ELEMENTS if form.elementwise else SHARED)
-    body = space.dispatcher(form.function, form.checked) if compiled else form.function
+    inline = INLINE if form.elementwise else {}
+    body = space.dispatcher(form.function, form.checked, **inline) if compiled else form.function
     scope["element" if form.elementwise else "form"] = body
     exec(compile(code, f"<numba form of {form.name}>", "exec"), scope)  # our own text, made from the kernel's spec
     if form.elementwise and compiled:
