@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .form import helper
-from .math import maximum
+from .math import exp, maximum
 
 f4 = np.float32
 LEAST = f4(-np.inf)
@@ -40,3 +40,12 @@ def row_max(x):
     for i in range(len(x)):
         largest = maximum(largest, x[i])
     return largest
+
+
+@helper(fastmath={"reassoc"})
+def row_exp_sum(x, shift):
+    """np.exp(x - shift).sum()"""
+    total = f4(0)
+    for i in range(len(x)):
+        total += exp(x[i] - shift)
+    return total
