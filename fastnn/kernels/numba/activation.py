@@ -10,7 +10,7 @@ import numpy as np
 from ..activation import KINDS, SELU_ALPHA, SELU_SCALE, rows_per_tile
 from .form import form, helper
 from .math import exp, expm1, fma, larger, log, normal_cdf, sigmoid, smaller, softplus, tanh
-from .rows import row_dot, row_exp_sum, row_max, row_sum
+from .rows import row_dot, row_each, row_exp_sum, row_max, row_softmax, row_sum
 
 f4 = np.float32
 LINEAR, RELU, SIGMOID, TANH, ELU, SELU, GELU, GELU_TANH, SILU, SOFTPLUS, EXPONENTIAL = range(len(KINDS))
@@ -91,13 +91,6 @@ def silu_slope(x):
 # ---------------------------------------------------------------------- arrays
 
 @helper
-def each(f, y, x):
-    """y = f(x)"""
-    for i in range(len(y)):
-        y[i] = f(x[i])
-
-
-@helper
 def each_slope(f, dx, dy, x):
     """dx = dy * f(x)"""
     for i in range(len(dx)):
@@ -111,26 +104,25 @@ def activate(kind, y, x, alpha):
         for i in range(len(y)):
             y[i] = x[i]
     elif kind == RELU:
-        each(relu, y, x)
+        row_each(relu, y, x)
     elif kind == SIGMOID:
-        each(sigmoid, y, x)
+        row_each(sigmoid, y, x)
     elif kind == TANH:
-        each(tanh, y, x)
+        row_each(tanh, y, x)
     elif kind == ELU:
-        for i in range(len(y)):
-            y[i] = elu(x[i], alpha)
+        row_each(elu, y, x, alpha)
     elif kind == SELU:
-        each(selu, y, x)
+        row_each(selu, y, x)
     elif kind == GELU:
-        each(gelu, y, x)
+        row_each(gelu, y, x)
     elif kind == GELU_TANH:
-        each(gelu_tanh, y, x)
+        row_each(gelu_tanh, y, x)
     elif kind == SILU:
-        each(silu, y, x)
+        row_each(silu, y, x)
     elif kind == SOFTPLUS:
-        each(softplus, y, x)
+        row_each(softplus, y, x)
     elif kind == EXPONENTIAL:
-        each(exp, y, x)
+        row_each(exp, y, x)
 
 
 @helper
@@ -182,24 +174,18 @@ def activation_grad(dx, dy, x, y, kind, alpha):
 
 
 @form(y="f4 M N", x="f4 M N")
-def softmax(y, x, M, N, first, last):
+def softmax(y, x, first, last):
     """y = np.exp(x - x.max(1)); y /= y.sum(1)"""
-    group = rows_per_tile(N)
-    for r in range(first * group, min(last * group, M)):
-        row, out = x[r], y[r]
-        largest = row_max(row)
-        for i in range(len(out)):
-            out[i] = exp(row[i] - largest)
-        total = row_sum(out)
-        for i in range(len(out)):
-            out[i] = out[i] / total
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
+        row_softmax(y[r], x[r])
 
 
 @form(dx="f4 M N", dy="f4 M N", y="f4 M N")
-def softmax_grad(dx, dy, y, M, N, first, last):
+def softmax_grad(dx, dy, y, first, last):
     """dx = y * (dy - (dy * y).sum(1))"""
-    group = rows_per_tile(N)
-    for r in range(first * group, min(last * group, M)):
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
         g, p, out = dy[r], y[r], dx[r]
         dot = row_dot(g, p)
         for i in range(len(out)):
@@ -207,10 +193,10 @@ def softmax_grad(dx, dy, y, M, N, first, last):
 
 
 @form(y="f4 M N", x="f4 M N")
-def log_softmax(y, x, M, N, first, last):
+def log_softmax(y, x, first, last):
     """y = x - x.max(1); y -= np.log(np.exp(y).sum(1))"""
-    group = rows_per_tile(N)
-    for r in range(first * group, min(last * group, M)):
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
         row, out = x[r], y[r]
         largest = row_max(row)
         log_sum = log(row_exp_sum(row, largest))
@@ -219,10 +205,10 @@ def log_softmax(y, x, M, N, first, last):
 
 
 @form(dx="f4 M N", dy="f4 M N", y="f4 M N")
-def log_softmax_grad(dx, dy, y, M, N, first, last):
+def log_softmax_grad(dx, dy, y, first, last):
     """dx = dy - np.exp(y) * dy.sum(1)"""
-    group = rows_per_tile(N)
-    for r in range(first * group, min(last * group, M)):
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
         g, logs, out = dy[r], y[r], dx[r]
         total = row_sum(g)
         for i in range(len(out)):
