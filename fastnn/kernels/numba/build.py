@@ -110,7 +110,8 @@ def _pipeline(literals: type) -> type:
 
 
 OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(FloatLiterals)}
-#: of helpers and functions of one element: a call that LLVM finds too long to put into the loop around it costs the loop its vectors
+#: of helpers and functions of one element: a call that LLVM finds too long to put into the loop around it costs the
+#: loop its vectors
 INLINE = {"forceinline": True}
 ELEMENT_OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(AllLiterals)}
 
