@@ -1,0 +1,289 @@
+"""The race itself: find who can, hold them against the meaning, let them take turns."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import machine
+from ..kernels import single, tables
+from ..kernels.spec import KERNELS, Kernel
+from ..spelling import one_of
+from . import contenders as forms
+from .agreement import Agreement, compare, compare_random
+from .contenders import Absent, Arrays, Contender
+from .entries import ENTRIES, entry
+from .report import Race, Row
+from .sizes import parse
+from .timing import aligned, cache_flusher, copier, minimum_and_median, take_turns
+
+BACKENDS = ("numpy", "numba", "native", "user", "torch", "jax")
+CHECKED = 1 << 20  #: elements at most of the arrays on which agreement is found
+
+
+@dataclass(frozen=True)
+class _Heat:
+    """One kernel at one size: inputs to be timed on, smaller ones for agreement if these are many."""
+
+    kernel: Kernel
+    size: dict[str, int]
+    attrs: dict[str, Any]
+    inputs: tuple
+    checked: tuple
+    terms: float
+
+
+def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, inputs: Arrays | None = None,
+             opponents: Mapping[str, Any] | None = None, threads: Iterable[int] | int | None = None,
+             backends: Iterable[str] | None = None, paths: Sequence[str] | None = None, seconds: float = 0.2,
+             cold: bool = False, seed: int = 0, **options: Any) -> Race:
+    """Race one kernel in all its forms; see :func:`fastnn.race`."""
+    kernel = _kernel(kernel)
+    threads = _threads(threads)
+    wanted = BACKENDS if backends is None else [one_of("backend", b, BACKENDS) for b in backends]
+    if not 0 <= seconds < 3600:
+        raise ValueError(f"race: seconds is the time for each contender, at least 0, not {seconds!r}.")
+    rows: list[Row] = []
+    absent: dict[Absent, None] = {}
+    for heat in _heats(kernel, sizes, inputs, seed, options):
+        found, missing = _contenders(heat, wanted, threads, paths, opponents or {}, explicit=backends is not None)
+        with _all_restored("torch" in {c.backend for c in found}), np.errstate(all="ignore"):
+            more, failed = _run(heat, found, seconds, cold)
+        rows += more
+        absent |= dict.fromkeys([*missing, *failed])
+    if not rows:
+        raise ValueError(f"race: nobody can race {kernel.name}: "
+                         + " ".join(f"{a.name}: {a.reason}" for a in absent or [Absent("backends", "none given.")]))
+    return Race(tuple(rows), tuple(absent), about(rows), cold)
+
+
+# ---------------------------------------------------------------------- what is raced
+
+def _kernel(kernel: str | Kernel | Any) -> Kernel:
+    """The kernel of this name, the kernel itself, or the one behind an op (its attribute ``kernel``)."""
+    if isinstance(kernel, str):
+        return entry(kernel).kernel
+    inner = kernel if isinstance(kernel, Kernel) else getattr(kernel, "kernel", None)
+    if not isinstance(inner, Kernel):
+        raise TypeError(f"race: the first argument is a kernel or the name of one, not {type(kernel).__name__}.")
+    return inner
+
+
+def _heats(kernel: Kernel, sizes, inputs, seed, options) -> Iterator[_Heat]:
+    if inputs is not None:
+        yield _heat_on(kernel, inputs, sizes, options)
+        return
+    if ENTRIES.get(kernel.name) is None or ENTRIES[kernel.name].kernel is not kernel:
+        raise ValueError(f"race: {kernel.name} is no kernel of fastnn's own, so it needs inputs=(...), the arrays to "
+                         f"race it on: {', '.join(kernel.inputs)}.")
+    the_entry = ENTRIES[kernel.name]
+    given = {k: v for k, v in options.items() if k in the_entry.size}
+    attrs = {k: v for k, v in options.items() if k not in the_entry.size}
+    if isinstance(sizes, (str, int, Mapping)):
+        sizes = [sizes]
+    default = parse(given, the_entry.size, kernel.name)
+    for size in [parse(s, default, kernel.name) for s in sizes] if sizes is not None else [default]:
+        full = the_entry.attributes(size, attrs)
+        inputs = the_entry.inputs(size, full, seed)
+        less = the_entry.smaller(size, CHECKED)
+        checked = inputs if less == size else the_entry.inputs(less, the_entry.attributes(less, attrs), seed)
+        described = single.describe(kernel, inputs, full)  # refuses what the kernel refuses
+        del described
+        yield _Heat(kernel, size, full, inputs, checked, the_entry.terms(**less))
+
+
+def _heat_on(kernel: Kernel, inputs: Arrays, sizes, attrs: dict[str, Any]) -> _Heat:
+    """A race on arrays of the user's, which are copied."""
+    if sizes is not None:
+        raise ValueError("race: give either inputs or sizes; inputs have their sizes.")
+    if len(inputs) != len(kernel.inputs):
+        raise ValueError(f"race: {kernel.name} has {len(kernel.inputs)} inputs ({', '.join(kernel.inputs)}), but "
+                         f"{len(inputs)} arrays were given.")
+    arrays = []
+    for name, x in zip(kernel.inputs, inputs):
+        if x is None and name not in kernel.optional:
+            raise ValueError(f"race: {kernel.name} needs an array for {name}, not None.")
+        x = None if x is None else np.asarray(x)
+        if x is not None and x.dtype == object:
+            raise ValueError(f"race: {kernel.name} needs an array of numbers for {name}.")
+        narrow = x is not None and x.ndim and x.dtype == np.float64
+        arrays.append(None if x is None else aligned(x.astype(np.float32) if narrow else x))
+    full = kernel.complete(attrs)
+    described = single.describe(kernel, arrays, full)
+    size = dict(zip(kernel.dims, map(int, kernel.sizes(described))))
+    return _Heat(kernel, size, full, tuple(arrays), tuple(arrays), 8.0 + max((x.size for x in arrays if x is not None),
+                                                                             default=1) ** 0.5)
+
+
+def _threads(threads: Iterable[int] | int | None) -> list[int]:
+    """Numbers of threads, ascending; one and all by default."""
+    if threads is None:
+        return sorted({1, machine.get_num_threads()})
+    given = [threads] if isinstance(threads, (int, np.integer)) else list(threads)
+    for t in given:
+        if isinstance(t, bool) or not isinstance(t, (int, np.integer)) or not 1 <= t <= 256:
+            raise ValueError(f"race: threads are whole numbers from 1 to 256, not {t!r}.")
+    if not given:
+        raise ValueError("race: threads is empty; give at least one number of threads.")
+    return sorted({int(t) for t in given})
+
+
+# ---------------------------------------------------------------------- who races
+
+def _contenders(heat: _Heat, wanted, threads, paths, opponents, explicit: bool) -> tuple[list[Contender], list[Absent]]:
+    kernel, attrs = heat.kernel, heat.attrs
+    found = forms.numpy_contenders(kernel, attrs) if "numpy" in wanted else []
+    languages = [b for b in ("numba", "native", "user") if b in wanted]
+    if not explicit and "user" not in tables.BACKENDS_WITH_FORMS(kernel.name):
+        languages = [b for b in languages if b != "user"]
+    compiled, absent = forms.compiled_contenders(kernel, attrs, languages, threads, paths)
+    found += compiled
+    for library in ("torch", "jax"):
+        if library in wanted:
+            peer = _peer(library, heat, threads)
+            (found if isinstance(peer, Contender) else absent).append(peer)
+    for name, opponent in opponents.items():
+        more, missing = _opponent(heat, name, opponent, threads, paths)
+        found += more
+        absent += missing
+    return found, absent
+
+
+def _peer(library: str, heat: _Heat, threads) -> Contender | Absent:
+    """PyTorch or JAX, imported only here."""
+    module = importlib.import_module(f"{__package__}.{library}_forms")
+    if heat.kernel.name not in KERNELS or KERNELS[heat.kernel.name] is not heat.kernel:
+        return Absent(library, f"it does not know {heat.kernel.name}; hand a function over as an opponent.")
+    try:
+        found = module.contender(heat.kernel, heat.attrs, *([threads] if library == "torch" else []))
+    except ImportError as error:
+        return Absent(library, f"not installed ({error}).")
+    return found or Absent(library, f"no form of {heat.kernel.name} is written down for it.")
+
+
+def _opponent(heat: _Heat, name: str, opponent: Any, threads, paths) -> tuple[list[Contender], list[Absent]]:
+    """A function of the same inputs, a kernel with the same slots, or (kernel, attributes)."""
+    kernel, attrs = opponent if isinstance(opponent, tuple) and len(opponent) == 2 else (opponent, {})
+    if isinstance(kernel, str) or isinstance(getattr(kernel, "kernel", kernel), Kernel):
+        kernel = _kernel(kernel)
+        full = kernel.complete(attrs)
+        if len(kernel.inputs) != len(heat.kernel.inputs):
+            raise ValueError(f"race: the opponent {name!r} is {kernel.name}, which has the inputs "
+                             f"{', '.join(kernel.inputs)}; raced are {', '.join(heat.kernel.inputs)}.")
+        compiled, absent = forms.compiled_contenders(kernel, full, ("numba", "native"), threads, paths)
+        return ([_renamed(c, f"{name} ({c.name})", kernel, heat.kernel) for c in compiled],
+                [Absent(f"{name} ({a.name})", a.reason) for a in absent])
+    if not callable(kernel):
+        raise TypeError(f"race: the opponent {name!r} must be a function, a kernel or (kernel, attributes), not "
+                        f"{type(kernel).__name__}.")
+    return [forms.function(heat.kernel, kernel, name, "opponent")], []
+
+
+def _renamed(contender: Contender, name: str, own: Kernel, raced: Kernel) -> Contender:
+    """The contender of another kernel; its outputs count as those of the raced one, in their order."""
+    def bind(inputs):
+        run, outputs = contender.bind(inputs)
+        return forms.Bound(run, lambda: dict(zip(raced.outputs, (outputs()[n] for n in own.outputs))))
+
+    return Contender(name, contender.backend, bind, contender.variants)
+
+
+# ---------------------------------------------------------------------- the run
+
+def _run(heat: _Heat, contenders: list[Contender], seconds: float, cold: bool) -> tuple[list[Row], list[Absent]]:
+    agreements, failed = _agree(heat, contenders)
+    there = [c for c in contenders if (c.name, c.variants[0]) in agreements]
+    times, copies = _time(heat, there, seconds, cold)
+    call = single.describe(heat.kernel, heat.inputs, heat.attrs)
+    flops, nbytes = float(heat.kernel.flops(call)), float(heat.kernel.nbytes(call))
+    rows = []
+    for c in there:
+        for variant in c.variants:
+            best, median = minimum_and_median(times[c.name, variant])
+            threads = variant[0] or machine.get_num_threads()
+            rows.append(Row(heat.kernel.name, heat.size, c.name, c.backend, variant[1], variant[0],
+                            agreements[c.name, variant], max(best, 1e-9), max(median, 1e-9), flops, nbytes,
+                            machine.measure_peak(threads), copies[threads]))
+    return rows, failed
+
+
+def _agree(heat: _Heat, contenders: list[Contender]) -> tuple[dict[tuple, Agreement], list[Absent]]:
+    """How each contender and variant compares; those of other libraries that fail are said to be not there."""
+    want = forms.reference(heat.kernel, heat.checked, heat.attrs)
+    # A smaller copy of `heat.attrs` is only needed where shapes are attributes; `_Heat.checked` was made with them.
+    found: dict[tuple, Agreement] = {}
+    failed = []
+    for c in contenders:
+        try:
+            for threads, path in c.variants:
+                bound = c.bind([None if x is None else aligned(x) for x in heat.checked])
+                bound.run(1, threads, path)
+                got = bound.outputs()
+                found[c.name, (threads, path)] = (compare_random(got, want) if c.random else
+                                                  compare(got, want, heat.terms))
+        except Exception as error:
+            if c.backend in ("native", "numba", "user", "numpy"):
+                raise
+            failed.append(Absent(c.name, f"it raised {type(error).__name__}: {error}"))
+    return found, failed
+
+
+def _time(heat: _Heat, contenders: list[Contender], seconds: float, cold: bool) -> tuple[dict, dict[int, float]]:
+    """Seconds of each contender and variant, and GB/s of a plain copy for each number of threads."""
+    bound = {c.name: c.bind(heat.inputs) for c in contenders}
+    runs: dict[tuple, Callable[[int], object]] = {}
+    for c in contenders:
+        for threads, path in c.variants:
+            runs[c.name, (threads, path)] = _turn(bound[c.name].run, threads, path)
+    numbers = {threads or machine.get_num_threads() for c in contenders for threads, _ in c.variants}
+    working_set = _working_set(heat)
+    if not tables.native_available():
+        times = take_turns(runs, seconds, cache_flusher() if cold else None)
+        return times, {t: machine.measure_copy(working_set, t) for t in numbers}
+    copy, copied = copier(working_set)
+    copies = {("copy", t): (lambda n, t=t: copy(n, t)) for t in numbers}
+    times = take_turns({**runs, **copies}, seconds, cache_flusher() if cold else None)
+    return times, {t: copied / max(min(times["copy", t]), 1e-9) / 1e9 for t in numbers}
+
+
+def _turn(run, threads, path) -> Callable[[int], object]:
+    return lambda repetitions: run(repetitions, threads, path)
+
+
+def _working_set(heat: _Heat) -> int:
+    """Bytes that one run touches: what it moves, but what it updates in place only once."""
+    call = single.describe(heat.kernel, heat.inputs, heat.attrs)
+    inplace = sum(call[n].nbytes for n in heat.kernel.outputs if n in heat.kernel.inputs)
+    return max(1, int(heat.kernel.nbytes(call) - inplace))
+
+
+@contextmanager
+def _all_restored(with_torch: bool) -> Iterator[None]:
+    """CPU path and PyTorch's threads are as before, whatever happens inside."""
+    core = machine._core()
+    path = core.path() if core else None
+    restore = importlib.import_module(f"{__package__}.torch_forms").restore_threads() if with_torch else None
+    try:
+        yield
+    finally:
+        if core:
+            core.select_path(path)
+        if restore:
+            restore()
+
+
+def about(rows: list[Row]) -> dict[str, Any]:
+    """The machine, and versions of the libraries that raced."""
+    import sys
+
+    info = machine.cpu_info()
+    found = {"CPU": info["model"], "cores": info["physical_cores"], "path": info["path"], "NumPy": np.__version__}
+    for name, module in (("Numba", "numba"), ("PyTorch", "torch"), ("JAX", "jax")):
+        if module in sys.modules and any(row.backend == module for row in rows):
+            found[name] = sys.modules[module].__version__
+    return found
