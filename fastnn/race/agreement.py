@@ -78,7 +78,7 @@ def _compare_one(name: str, got: np.ndarray, want: np.ndarray, terms: float) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(error == 0, 0.0, error / magnitude)
     whole = want.dtype.kind not in "f"
-    return Agreement(worst <= (0.0 if whole else 2 * terms * EPS * scale), worst / _ulp(scale),
+    return Agreement(bool(worst <= (0.0 if whole else 2 * terms * EPS * scale)), float(worst / _ulp(scale)),
                      float((error / _ulp(magnitude)).max()), float(relative.max()), name, index)
 
 
@@ -116,11 +116,11 @@ def compare_random(got: Mapping[str, np.ndarray], want: Mapping[str, np.ndarray]
     zeros, ours_zeros = float((theirs == 0).mean()), float((ours == 0).mean())
     spread = float(ours.std()) or 1.0
     allowed = 6 * math.sqrt(2 / n)
-    agrees = (theirs.shape == ours.shape and bool(np.isfinite(theirs).all())
+    agrees = (theirs.shape == ours.shape and np.isfinite(theirs).all()
               and abs(zeros - ours_zeros) <= allowed * 0.5 + 1 / n
               and abs(theirs.mean() - ours.mean()) <= allowed * spread + spread / n
               and abs(theirs.std() - spread) <= 2 * allowed * spread + spread / n)
     note = "other random numbers: "
     note += (f"{zeros:.4f} are zero, of ours {ours_zeros:.4f}" if ours_zeros else
              f"mean {theirs.mean():.4f} and deviation {theirs.std():.4f}, ours {ours.mean():.4f} and {spread:.4f}")
-    return Agreement(agrees, output=name, note=note)
+    return Agreement(bool(agrees), output=name, note=note)

@@ -122,8 +122,8 @@ def softmax_cross_entropy_grad(g, p, labels):
     return dz
 
 
-def gather_rows(source, index, scale, offset, **_):
-    return source[index] * f4(scale) + f4(offset)
+def gather_rows(rows, index, /, scale, offset, source):
+    return rows[index] * f4(scale) + f4(offset)
 
 
 def erf(x):

@@ -164,7 +164,7 @@ def native(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any
     addresses = [0 if a is None else a.ctypes.data for a in (*outputs, *inputs)]
     tiles, cost = int(kernel.tiles(described)), estimate(described)
     grain = max(1, min(tiles, int(np.ceil(CLAIM_SECONDS * tiles / max(cost, 1e-9)))))
-    program = core.Executor([(tables.form(backend, kernel.name), addresses, list(map(int, kernel.sizes(described))),
+    program = core.Executor([(tables.form(backend, kernel), addresses, list(map(int, kernel.sizes(described))),
                               kernel.numbers(described.attrs), tiles, grain, 0, int(kernel.scratch(described)), cost,
                               None)])
     described.extra["arrays"] = (outputs, inputs)  # keeps them alive
@@ -177,12 +177,14 @@ def compiled(kernel: Kernel, attrs: dict[str, Any], backend: str, threads: Itera
     from ..kernels.native import core
 
     def bind(inputs: Arrays) -> Bound:
-        run, call = native(kernel, inputs, backend, **attrs)
+        run, call = native(kernel, inputs, _table(backend), **attrs)
 
         def choose_and_run(repetitions, threads, path):
             if path is not None and path != core.path():
                 core.select_path(path)
             run(repetitions, threads)
+            if kernel.own_form is not None:
+                kernel.own_form.check()
 
         return Bound(choose_and_run, lambda: dict(zip(kernel.outputs, call.extra["arrays"][0])))
 
@@ -194,16 +196,22 @@ def compiled_contenders(kernel: Kernel, attrs: dict[str, Any], backends: Iterabl
     """The forms that these backends have of the kernel, and those that they do not."""
     found: list[Contender] = []
     absent: list[Absent] = []
+    paths = _paths(paths) if tables.native_available() else []
     for backend in backends:
         try:
-            if not tables.native_available():
+            if not paths:
                 raise tables.MissingForm("The compiled modules of fastnn, whose executor would run it, are not there.")
-            tables.form(backend, kernel.name)
+            tables.form(_table(backend), kernel)
         except (tables.MissingForm, ImportError) as error:
             absent.append(Absent(backend, str(error)))
             continue
-        found.append(compiled(kernel, attrs, backend, threads, _paths(paths) if backend == "native" else (None,)))
+        found.append(compiled(kernel, attrs, backend, threads, paths if backend == "native" else (None,)))
     return found, absent
+
+
+def _table(backend: str) -> str:
+    """The table in which forms of this backend are found: a user's own form is in all."""
+    return "native" if backend == "user" else backend
 
 
 def _paths(wanted: Sequence[str] | None) -> list[str]:

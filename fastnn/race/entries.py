@@ -14,6 +14,7 @@ import numpy as np
 from .. import kernels  # noqa: F401  (fills KERNELS)
 from ..kernels import activation, data, dense, dropout, elementwise, loss, metric, norm, optim, reduce
 from ..kernels.spec import KERNELS, Kernel
+from ..spelling import nearest
 from .timing import aligned
 
 Rng = np.random.Generator
@@ -282,9 +283,10 @@ def entry(name: str) -> Entry:
     ...
     ValueError: Unknown kernel 'adm': did you mean 'adam'?
     """
-    from ..spelling import one_of
-
-    name = one_of("kernel", name, KERNELS)
+    if name not in KERNELS:
+        close = nearest(name, KERNELS)
+        raise ValueError(f"Unknown kernel {name!r}: " + (f"did you mean {close!r}?" if close else
+                                                          "fastnn.race.forms() shows all of them."))
     if name not in ENTRIES:
         raise ValueError(f"The kernel {name!r} is raced on arrays of yours: fastnn.race({name}, inputs=(...)).")
     return ENTRIES[name]

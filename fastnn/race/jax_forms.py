@@ -318,10 +318,3 @@ def l2_grad_inplace(jax, s, a):
 def known() -> frozenset[str]:
     """Names of the kernels that have a form here."""
     return frozenset({*_DIRECT, *_FORMS})
-
-
-def version() -> str:
-    """For the report."""
-    import jax
-
-    return f"JAX {jax.__version__}"

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .. import machine
 from ..kernels import single, tables
-from ..kernels.spec import KERNELS, Kernel
+from ..kernels.spec import KERNELS, Call, Kernel
 from ..spelling import one_of
 from . import contenders as forms
 from .agreement import Agreement, compare, compare_random
 from .contenders import Absent, Arrays, Contender
-from .entries import ENTRIES, entry
+from .entries import ENTRIES, Entry, entry
 from .report import Race, Row
 from .sizes import parse
 from .timing import aligned, cache_flusher, copier, minimum_and_median, take_turns
@@ -28,14 +29,18 @@ CHECKED = 1 << 20  #: elements at most of the arrays on which agreement is found
 
 @dataclass(frozen=True)
 class _Heat:
-    """One kernel at one size: inputs to be timed on, smaller ones for agreement if these are many."""
+    """One kernel at one size. Agreement is found on a smaller one if that has many elements."""
 
     kernel: Kernel
     size: dict[str, int]
     attrs: dict[str, Any]
     inputs: tuple
-    checked: tuple
-    terms: float
+    terms: float  # roundings behind one element, see `agreement.compare`
+    smaller: _Heat | None = None
+
+    @property
+    def call(self) -> Call:
+        return single.describe(self.kernel, self.inputs, self.attrs)
 
 
 def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, inputs: Arrays | None = None,
@@ -51,9 +56,13 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
     rows: list[Row] = []
     absent: dict[Absent, None] = {}
     for heat in _heats(kernel, sizes, inputs, seed, options):
-        found, missing = _contenders(heat, wanted, threads, paths, opponents or {}, explicit=backends is not None)
-        with _all_restored("torch" in {c.backend for c in found}), np.errstate(all="ignore"):
-            more, failed = _run(heat, found, seconds, cold)
+        def contenders(heat):
+            return _contenders(heat, wanted, threads, paths, opponents or {})
+
+        with _all_restored(), np.errstate(all="ignore"):
+            found, missing = contenders(heat)
+            agreements, failed = _agree(heat.smaller or heat, contenders(heat.smaller)[0] if heat.smaller else found)
+            more = _timed(heat, [c for c in found if (c.name, c.variants[0]) in agreements], agreements, seconds, cold)
         rows += more
         absent |= dict.fromkeys([*missing, *failed])
     if not rows:
@@ -88,13 +97,15 @@ def _heats(kernel: Kernel, sizes, inputs, seed, options) -> Iterator[_Heat]:
         sizes = [sizes]
     default = parse(given, the_entry.size, kernel.name)
     for size in [parse(s, default, kernel.name) for s in sizes] if sizes is not None else [default]:
-        full = the_entry.attributes(size, attrs)
-        inputs = the_entry.inputs(size, full, seed)
-        less = the_entry.smaller(size, CHECKED)
-        checked = inputs if less == size else the_entry.inputs(less, the_entry.attributes(less, attrs), seed)
-        described = single.describe(kernel, inputs, full)  # refuses what the kernel refuses
-        del described
-        yield _Heat(kernel, size, full, inputs, checked, the_entry.terms(**less))
+        heat, less = _of_entry(the_entry, size, attrs, seed), the_entry.smaller(size, CHECKED)
+        yield heat if less == size else replace(heat, smaller=_of_entry(the_entry, less, attrs, seed))
+
+
+def _of_entry(the_entry: Entry, size: dict[str, int], attrs: dict[str, Any], seed: int) -> _Heat:
+    full = the_entry.attributes(size, attrs)
+    heat = _Heat(the_entry.kernel, size, full, the_entry.inputs(size, full, seed), the_entry.terms(**size))
+    heat.call  # refuses now what the kernel refuses  # noqa: B018
+    return heat
 
 
 def _heat_on(kernel: Kernel, inputs: Arrays, sizes, attrs: dict[str, Any]) -> _Heat:
@@ -114,10 +125,9 @@ def _heat_on(kernel: Kernel, inputs: Arrays, sizes, attrs: dict[str, Any]) -> _H
         narrow = x is not None and x.ndim and x.dtype == np.float64
         arrays.append(None if x is None else aligned(x.astype(np.float32) if narrow else x))
     full = kernel.complete(attrs)
-    described = single.describe(kernel, arrays, full)
-    size = dict(zip(kernel.dims, map(int, kernel.sizes(described))))
-    return _Heat(kernel, size, full, tuple(arrays), tuple(arrays), 8.0 + max((x.size for x in arrays if x is not None),
-                                                                             default=1) ** 0.5)
+    largest = max((x.size for x in arrays if x is not None), default=1)
+    heat = _Heat(kernel, {}, full, tuple(arrays), 8.0 + largest**0.5)
+    return replace(heat, size=dict(zip(kernel.dims, map(int, kernel.sizes(heat.call)))))
 
 
 def _threads(threads: Iterable[int] | int | None) -> list[int]:
@@ -135,12 +145,11 @@ def _threads(threads: Iterable[int] | int | None) -> list[int]:
 
 # ---------------------------------------------------------------------- who races
 
-def _contenders(heat: _Heat, wanted, threads, paths, opponents, explicit: bool) -> tuple[list[Contender], list[Absent]]:
+def _contenders(heat: _Heat, wanted, threads, paths, opponents) -> tuple[list[Contender], list[Absent]]:
     kernel, attrs = heat.kernel, heat.attrs
     found = forms.numpy_contenders(kernel, attrs) if "numpy" in wanted else []
-    languages = [b for b in ("numba", "native", "user") if b in wanted]
-    if not explicit and "user" not in tables.BACKENDS_WITH_FORMS(kernel.name):
-        languages = [b for b in languages if b != "user"]
+    # A kernel of a user's own brings along the one form that it has.
+    languages = ("user",) if kernel.own_form else [b for b in ("numba", "native") if b in wanted]
     compiled, absent = forms.compiled_contenders(kernel, attrs, languages, threads, paths)
     found += compiled
     for library in ("torch", "jax"):
@@ -195,33 +204,30 @@ def _renamed(contender: Contender, name: str, own: Kernel, raced: Kernel) -> Con
 
 # ---------------------------------------------------------------------- the run
 
-def _run(heat: _Heat, contenders: list[Contender], seconds: float, cold: bool) -> tuple[list[Row], list[Absent]]:
-    agreements, failed = _agree(heat, contenders)
-    there = [c for c in contenders if (c.name, c.variants[0]) in agreements]
-    times, copies = _time(heat, there, seconds, cold)
-    call = single.describe(heat.kernel, heat.inputs, heat.attrs)
-    flops, nbytes = float(heat.kernel.flops(call)), float(heat.kernel.nbytes(call))
+def _timed(heat: _Heat, contenders: list[Contender], agreements: dict, seconds: float, cold: bool) -> list[Row]:
+    """A row for each contender and variant."""
+    times, copies = _time(heat, contenders, seconds, cold)
+    flops, nbytes = float(heat.kernel.flops(heat.call)), float(heat.kernel.nbytes(heat.call))
     rows = []
-    for c in there:
+    for c in contenders:
         for variant in c.variants:
             best, median = minimum_and_median(times[c.name, variant])
             threads = variant[0] or machine.get_num_threads()
             rows.append(Row(heat.kernel.name, heat.size, c.name, c.backend, variant[1], variant[0],
                             agreements[c.name, variant], max(best, 1e-9), max(median, 1e-9), flops, nbytes,
                             machine.measure_peak(threads), copies[threads]))
-    return rows, failed
+    return rows
 
 
 def _agree(heat: _Heat, contenders: list[Contender]) -> tuple[dict[tuple, Agreement], list[Absent]]:
     """How each contender and variant compares; those of other libraries that fail are said to be not there."""
-    want = forms.reference(heat.kernel, heat.checked, heat.attrs)
-    # A smaller copy of `heat.attrs` is only needed where shapes are attributes; `_Heat.checked` was made with them.
+    want = forms.reference(heat.kernel, heat.inputs, heat.attrs)
     found: dict[tuple, Agreement] = {}
     failed = []
     for c in contenders:
         try:
             for threads, path in c.variants:
-                bound = c.bind([None if x is None else aligned(x) for x in heat.checked])
+                bound = c.bind([None if x is None else aligned(x) for x in heat.inputs])
                 bound.run(1, threads, path)
                 got = bound.outputs()
                 found[c.name, (threads, path)] = (compare_random(got, want) if c.random else
@@ -257,30 +263,27 @@ def _turn(run, threads, path) -> Callable[[int], object]:
 
 def _working_set(heat: _Heat) -> int:
     """Bytes that one run touches: what it moves, but what it updates in place only once."""
-    call = single.describe(heat.kernel, heat.inputs, heat.attrs)
+    call = heat.call
     inplace = sum(call[n].nbytes for n in heat.kernel.outputs if n in heat.kernel.inputs)
     return max(1, int(heat.kernel.nbytes(call) - inplace))
 
 
 @contextmanager
-def _all_restored(with_torch: bool) -> Iterator[None]:
+def _all_restored() -> Iterator[None]:
     """CPU path and PyTorch's threads are as before, whatever happens inside."""
-    core = machine._core()
-    path = core.path() if core else None
-    restore = importlib.import_module(f"{__package__}.torch_forms").restore_threads() if with_torch else None
+    core, torch = machine._core(), sys.modules.get("torch")
+    path, threads = core.path() if core else None, torch.get_num_threads() if torch else None
     try:
         yield
     finally:
         if core:
             core.select_path(path)
-        if restore:
-            restore()
+        if torch:
+            torch.set_num_threads(threads)
 
 
 def about(rows: list[Row]) -> dict[str, Any]:
     """The machine, and versions of the libraries that raced."""
-    import sys
-
     info = machine.cpu_info()
     found = {"CPU": info["model"], "cores": info["physical_cores"], "path": info["path"], "NumPy": np.__version__}
     for name, module in (("Numba", "numba"), ("PyTorch", "torch"), ("JAX", "jax")):

@@ -124,7 +124,8 @@ class Race:
     def __str__(self) -> str:
         blocks = []
         for rows in self.groups():
-            blocks += [_heading(rows, self.cold), "", *_lines(_agreement(rows)), "", *_lines(_times(rows)), ""]
+            blocks += [_heading(rows, self.cold), _machine(rows), "", *_lines(_agreement(rows)), "",
+                       *_lines(_times(rows)), ""]
         blocks += [f"not there: {a.name}: {a.reason}" for a in self.absent]
         return "\n".join([*blocks, *_wrapped(", ".join(f"{k} {v}" for k, v in self.about.items())), *_wrapped(FOOT)])
 
@@ -133,7 +134,7 @@ class Race:
     def _repr_html_(self) -> str:
         parts = []
         for rows in self.groups():
-            parts.append(f"<h4>{html.escape(_heading(rows, self.cold))}</h4>")
+            parts.append(f"<h4>{html.escape(_heading(rows, self.cold))}</h4><p>{_machine(rows)}</p>")
             parts += [_html(_agreement(rows)), _html(_times(rows))]
         notes = [f"not there: {a.name}: {a.reason}" for a in self.absent]
         notes += [", ".join(f"{k} {v}" for k, v in self.about.items()), FOOT]
@@ -182,6 +183,14 @@ def _heading(rows: list[Row], cold: bool) -> str:
     size = describe(r.size)
     work = f"{r.flops / 1e6:.3g} MFLOP, " if r.flops else ""
     return f"{r.kernel}{', ' * bool(size)}{size}: {work}{r.nbytes / 1e6:.3g} MB{', cold caches' if cold else ''}"
+
+
+def _machine(rows: list[Row]) -> str:
+    """What this machine could do, for each number of threads."""
+    found = {row.threads or machine.get_num_threads(): row for row in rows}
+    speeds = (f"{t} thread{'s' * (t > 1)} {found[t].peak:.0f} GFLOP/s, copy {_short(found[t].copy)} GB/s"
+              for t in sorted(found))
+    return f"this machine: {'; '.join(speeds)}"
 
 
 def _agreement(rows: list[Row]) -> list[list[str]]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from ..kernels.activation import FROM_OUTPUT
 from ..kernels.spec import Kernel
 from .by_hand import RANDOM
@@ -214,13 +212,19 @@ def matmul(torch, s, a):
 
 @_form
 def batch_norm(torch, s, a):
-    momentum = 1 - a["momentum"]
-    if not a["unbiased_moving_variance"]:
-        # PyTorch takes the unbiased variance into the moving one: let it have its own, which are not compared.
-        mean, var = s["moving_mean"].clone(), s["moving_var"].clone()
-    else:
-        mean, var = s["moving_mean"], s["moving_var"]
-    return lambda: torch.native_batch_norm(s["x"], s["gamma"], s["beta"], mean, var, True, momentum, a["epsilon"])
+    momentum, epsilon = 1 - a["momentum"], a["epsilon"]
+    moving_mean, moving_var = s["moving_mean"], s["moving_var"]
+    if a["unbiased_moving_variance"]:
+        return lambda: torch.native_batch_norm(s["x"], s["gamma"], s["beta"], moving_mean, moving_var, True, momentum,
+                                               epsilon)
+
+    def step():  # PyTorch's own moving variance is the unbiased one
+        y, mean, rstd = torch.native_batch_norm(s["x"], s["gamma"], s["beta"], None, None, True, momentum, epsilon)
+        moving_mean.lerp_(mean, momentum)
+        moving_var.lerp_(rstd.pow(-2).sub_(epsilon), momentum)
+        return y, mean, rstd
+
+    return step
 
 
 @_form
@@ -418,25 +422,3 @@ def l2_grad_inplace(torch, s, a):
 def known() -> frozenset[str]:
     """Names of the kernels that have a form here."""
     return frozenset({*_DIRECT, *_FORMS})
-
-
-def restore_threads() -> Callable[[], None]:
-    """A function that gives PyTorch the number of threads that it has now."""
-    import torch
-
-    before = torch.get_num_threads()
-    return lambda: torch.set_num_threads(before)
-
-
-def version() -> str:
-    """For the report."""
-    import torch
-
-    return f"PyTorch {torch.__version__}"
-
-
-def seed(value: int) -> None:
-    """Fix its random numbers."""
-    import torch
-
-    torch.manual_seed(value & np.iinfo(np.int64).max)
