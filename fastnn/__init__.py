@@ -56,5 +56,5 @@ def __getattr__(name: str):
 
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
            "cpu_info", "datasets", "files", "get_backend", "get_num_threads", "gradients", "initializers", "kernels",
-           "layers", "losses", "metrics", "models", "ops", "optimizers", "program", "race", "roofline", "set_backend", "set_num_threads",
-           "traced", "utils", "value_and_grad"]
+           "layers", "losses", "metrics", "models", "ops", "optimizers", "program", "race", "roofline", "set_backend",
+           "set_num_threads", "traced", "utils", "value_and_grad"]

@@ -286,7 +286,7 @@ def entry(name: str) -> Entry:
     if name not in KERNELS:
         close = nearest(name, KERNELS)
         raise ValueError(f"Unknown kernel {name!r}: " + (f"did you mean {close!r}?" if close else
-                                                          "fastnn.race.forms() shows all of them."))
+                                                          "fastnn race --list shows all of them."))
     if name not in ENTRIES:
         raise ValueError(f"The kernel {name!r} is raced on arrays of yours: fastnn.race({name}, inputs=(...)).")
     return ENTRIES[name]

@@ -52,7 +52,7 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
     threads = _threads(threads)
     wanted = BACKENDS if backends is None else [one_of("backend", b, BACKENDS) for b in backends]
     if not 0 <= seconds < 3600:
-        raise ValueError(f"race: seconds is the time for each contender, at least 0, not {seconds!r}.")
+        raise ValueError(f"seconds is the time for each contender, at least 0, not {seconds!r}.")
     rows: list[Row] = []
     absent: dict[Absent, None] = {}
     for heat in _heats(kernel, sizes, inputs, seed, options):
@@ -66,7 +66,7 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
         rows += more
         absent |= dict.fromkeys([*missing, *failed])
     if not rows:
-        raise ValueError(f"race: nobody can race {kernel.name}: "
+        raise ValueError(f"Nobody can race {kernel.name}: "
                          + " ".join(f"{a.name}: {a.reason}" for a in absent or [Absent("backends", "none given.")]))
     return Race(tuple(rows), tuple(absent), about(rows), cold)
 
@@ -79,7 +79,7 @@ def _kernel(kernel: str | Kernel | Any) -> Kernel:
         return entry(kernel).kernel
     inner = kernel if isinstance(kernel, Kernel) else getattr(kernel, "kernel", None)
     if not isinstance(inner, Kernel):
-        raise TypeError(f"race: the first argument is a kernel or the name of one, not {type(kernel).__name__}.")
+        raise TypeError(f"What is raced is a kernel or the name of one, not {type(kernel).__name__}.")
     return inner
 
 
@@ -88,7 +88,7 @@ def _heats(kernel: Kernel, sizes, inputs, seed, options) -> Iterator[_Heat]:
         yield _heat_on(kernel, inputs, sizes, options)
         return
     if ENTRIES.get(kernel.name) is None or ENTRIES[kernel.name].kernel is not kernel:
-        raise ValueError(f"race: {kernel.name} is no kernel of fastnn's own, so it needs inputs=(...), the arrays to "
+        raise ValueError(f"{kernel.name} is no kernel of fastnn's own, so it needs inputs=(...), the arrays to "
                          f"race it on: {', '.join(kernel.inputs)}.")
     the_entry = ENTRIES[kernel.name]
     given = {k: v for k, v in options.items() if k in the_entry.size}
@@ -111,17 +111,17 @@ def _of_entry(the_entry: Entry, size: dict[str, int], attrs: dict[str, Any], see
 def _heat_on(kernel: Kernel, inputs: Arrays, sizes, attrs: dict[str, Any]) -> _Heat:
     """A race on arrays of the user's, which are copied."""
     if sizes is not None:
-        raise ValueError("race: give either inputs or sizes; inputs have their sizes.")
+        raise ValueError("Give either inputs or sizes; inputs have their sizes.")
     if len(inputs) != len(kernel.inputs):
-        raise ValueError(f"race: {kernel.name} has {len(kernel.inputs)} inputs ({', '.join(kernel.inputs)}), but "
+        raise ValueError(f"{kernel.name} has {len(kernel.inputs)} inputs ({', '.join(kernel.inputs)}), but "
                          f"{len(inputs)} arrays were given.")
     arrays = []
     for name, x in zip(kernel.inputs, inputs):
         if x is None and name not in kernel.optional:
-            raise ValueError(f"race: {kernel.name} needs an array for {name}, not None.")
+            raise ValueError(f"{kernel.name} needs an array for {name}, not None.")
         x = None if x is None else np.asarray(x)
         if x is not None and x.dtype == object:
-            raise ValueError(f"race: {kernel.name} needs an array of numbers for {name}.")
+            raise ValueError(f"{kernel.name} needs an array of numbers for {name}.")
         narrow = x is not None and x.ndim and x.dtype == np.float64
         arrays.append(None if x is None else aligned(x.astype(np.float32) if narrow else x))
     full = kernel.complete(attrs)
@@ -137,9 +137,9 @@ def _threads(threads: Iterable[int] | int | None) -> list[int]:
     given = [threads] if isinstance(threads, (int, np.integer)) else list(threads)
     for t in given:
         if isinstance(t, bool) or not isinstance(t, (int, np.integer)) or not 1 <= t <= 256:
-            raise ValueError(f"race: threads are whole numbers from 1 to 256, not {t!r}.")
+            raise ValueError(f"threads are whole numbers from 1 to 256, not {t!r}.")
     if not given:
-        raise ValueError("race: threads is empty; give at least one number of threads.")
+        raise ValueError("threads is empty: give at least one number of threads.")
     return sorted({int(t) for t in given})
 
 
@@ -182,13 +182,13 @@ def _opponent(heat: _Heat, name: str, opponent: Any, threads, paths) -> tuple[li
         kernel = _kernel(kernel)
         full = kernel.complete(attrs)
         if len(kernel.inputs) != len(heat.kernel.inputs):
-            raise ValueError(f"race: the opponent {name!r} is {kernel.name}, which has the inputs "
+            raise ValueError(f"The opponent {name!r} is {kernel.name}, which has the inputs "
                              f"{', '.join(kernel.inputs)}; raced are {', '.join(heat.kernel.inputs)}.")
         compiled, absent = forms.compiled_contenders(kernel, full, ("numba", "native"), threads, paths)
         return ([_renamed(c, f"{name} ({c.name})", kernel, heat.kernel) for c in compiled],
                 [Absent(f"{name} ({a.name})", a.reason) for a in absent])
     if not callable(kernel):
-        raise TypeError(f"race: the opponent {name!r} must be a function, a kernel or (kernel, attributes), not "
+        raise TypeError(f"The opponent {name!r} must be a function, a kernel or (kernel, attributes), not "
                         f"{type(kernel).__name__}.")
     return [forms.function(heat.kernel, kernel, name, "opponent")], []
 
@@ -215,7 +215,7 @@ def _timed(heat: _Heat, contenders: list[Contender], agreements: dict, seconds: 
             threads = variant[0] or machine.get_num_threads()
             rows.append(Row(heat.kernel.name, heat.size, c.name, c.backend, variant[1], variant[0],
                             agreements[c.name, variant], max(best, 1e-9), max(median, 1e-9), flops, nbytes,
-                            machine.measure_peak(threads), copies[threads]))
+                            _working_set(heat), machine.measure_peak(threads), copies[threads]))
     return rows
 
 

@@ -27,6 +27,7 @@ class Row:
     agreement : with the float64 meaning; see `Agreement`.
     minimum, median : seconds of one run.
     flops, nbytes : what one run computes, and must move if nothing is in a cache.
+    working_set : bytes that one run touches; what is updated in place counts once.
     peak : GFLOP/s that the arithmetic of so many threads could do.
     copy : GB/s of a plain copy with the same working set and threads, timed in the same turns.
     """
@@ -42,6 +43,7 @@ class Row:
     median: float
     flops: float
     nbytes: float
+    working_set: int
     peak: float
     copy: float
 
@@ -74,12 +76,11 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON has them; what is not finite becomes None."""
         a = self.agreement
-        values = dict(
-            kernel=self.kernel, size=dict(self.size), contender=self.contender, backend=self.backend, path=self.path,
-            threads=self.threads, agrees=a.agrees, ulps=a.ulps, element_ulps=a.element_ulps, relative=a.relative,
-            worst=a.place, note=a.note, minimum=self.minimum, median=self.median, flops=self.flops,
-            nbytes=self.nbytes, gflops=self.gflops, bandwidth=self.bandwidth, peak=self.peak, copy=self.copy,
-            of_peak=self.of_peak, of_copy=self.of_copy)
+        compared = dict(agrees=a.agrees, ulps=a.ulps, element_ulps=a.element_ulps, relative=a.relative, worst=a.place,
+                        note=a.note)
+        names = ("kernel", "size", "contender", "backend", "path", "threads", "minimum", "median", "flops", "nbytes",
+                 "working_set", "gflops", "bandwidth", "peak", "copy", "of_peak", "of_copy")
+        values = {name: getattr(self, name) for name in names} | compared
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
@@ -121,13 +122,21 @@ class Race:
 
     # ------------------------------------------------------------------ text
 
-    def __str__(self) -> str:
+    def tables(self) -> str:
+        """Agreement and times of each size, without the foot that explains them."""
         blocks = []
         for rows in self.groups():
             blocks += [_heading(rows, self.cold), _machine(rows), "", *_lines(_agreement(rows)), "",
                        *_lines(_times(rows)), ""]
-        blocks += [f"not there: {a.name}: {a.reason}" for a in self.absent]
-        return "\n".join([*blocks, *_wrapped(", ".join(f"{k} {v}" for k, v in self.about.items())), *_wrapped(FOOT)])
+        return "\n".join([*blocks, *(f"not there: {a.name}: {a.reason}" for a in self.absent)]).rstrip()
+
+    def __str__(self) -> str:
+        return "\n".join([self.tables(), "", *_wrapped(self.machine), *_wrapped(FOOT)])
+
+    @property
+    def machine(self) -> str:
+        """The machine and the versions, as one line."""
+        return ", ".join(f"{k} {v}" for k, v in self.about.items())
 
     __repr__ = __str__
 
@@ -137,10 +146,17 @@ class Race:
             parts.append(f"<h4>{html.escape(_heading(rows, self.cold))}</h4><p>{_machine(rows)}</p>")
             parts += [_html(_agreement(rows)), _html(_times(rows))]
         notes = [f"not there: {a.name}: {a.reason}" for a in self.absent]
-        notes += [", ".join(f"{k} {v}" for k, v in self.about.items()), FOOT]
+        notes += [self.machine, FOOT]
         return "".join(parts) + "".join(f"<p><small>{html.escape(n)}</small></p>" for n in notes)
 
     # ------------------------------------------------------------------ data and picture
+
+    def __add__(self, other: Race) -> Race:
+        """Both races in one, for one picture or one JSON document."""
+        if not isinstance(other, Race):
+            return NotImplemented
+        absent = dict.fromkeys([*self.absent, *other.absent])
+        return Race(self.rows + other.rows, tuple(absent), {**self.about, **other.about}, self.cold or other.cold)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists."""
