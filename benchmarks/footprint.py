@@ -16,9 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import Report, minimum_and_median, parser
+from common import Report, parser
 
 import fastnn
+from fastnn.race.timing import minimum_and_median
 
 IMPORT = """
 import time

@@ -11,69 +11,45 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
+from functools import partial
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np
 
-from fastnn.kernels import single, tables
 from fastnn.kernels.dense import dense, dense_grad_input, dense_grad_weight
 from fastnn.kernels.native import core
+from fastnn.race.contenders import native
+from fastnn.race.timing import aligned, take_turns
 
 SIZES = ["1024x1024x1024", "2048x2048x2048", "32x784x300", "64x128x128", "128x1024x1024", "512x2048x2048", "1x784x300",
          "32x300x100", "64x100x100", "256x784x256"]
 
 
-def aligned(a: np.ndarray) -> np.ndarray:
-    """A copy whose data starts at a multiple of 64 bytes, as the arrays of a program do."""
-    raw = np.empty(a.nbytes + 64, np.uint8)
-    shift = -raw.ctypes.data % 64
-    out = raw[shift:shift + a.nbytes].view(a.dtype).reshape(a.shape)
-    out[...] = a
-    return out
-
-
-def native(kernel, *inputs, **attrs):
-    """A function that runs all tiles of the kernel's native form, and its outputs.
-
-    The one place that knows how a kernel is run.
-    """
-    inputs = [None if x is None else aligned(x) for x in inputs]
-    call = single.describe(kernel, inputs, attrs)
-    outputs = [aligned(np.zeros(a.shape, a.dtype)) for a in call.outputs]
-    arguments = (tables.form("native", kernel.name), [0 if a is None else a.ctypes.data for a in (*outputs, *inputs)],
-                 list(map(int, kernel.sizes(call))), kernel.numbers(call.attrs), 0, kernel.tiles(call),
-                 kernel.scratch(call))
-    return (lambda: core.call(*arguments)), outputs, (call, inputs)
-
-
-def race(contenders: dict, seconds: float) -> dict[str, float]:
-    """Least time of each function, taking turns until each has had its seconds."""
-    best = dict.fromkeys(contenders, float("inf"))
-    end = time.perf_counter() + seconds * len(contenders)
-    while time.perf_counter() < end:
-        for name, f in contenders.items():
-            repeats = max(1, min(50, int(2e-3 / best[name]) if best[name] < 1 else 1))
-            for _ in range(repeats):
-                start = time.perf_counter()
-                f()
-                best[name] = min(best[name], time.perf_counter() - start)
-    return best
-
-
 def products(m: int, k: int, n: int, rng, gradients: bool):
-    """name -> (our function, its output, left, right) of the product and the layer's two gradients."""
+    """(name, left, right, our function, its call) of the product and the layer's two gradients."""
     x, w = rng.normal(size=(m, k)).astype(np.float32), rng.normal(size=(k, n)).astype(np.float32)
     dz = rng.normal(size=(m, n)).astype(np.float32)
-    run, (y,), about = native(dense, x, w, None)
-    yield "x @ w", run, y, x, w, about
+    yield "x @ w", x, w, *one_call(dense, x, w, None)
     if gradients:
-        run, (dx,), about = native(dense_grad_input, dz, w, None)
-        yield "dz @ w.T", run, dx, dz, w.T, about
-        run, (dw, _), about = native(dense_grad_weight, x, dz, None)
-        yield "x.T @ dz", run, dw, x.T, dz, about
+        yield "dz @ w.T", dz, w.T, *one_call(dense_grad_input, dz, w, None)
+        yield "x.T @ dz", x.T, dz, *one_call(dense_grad_weight, x, dz, None)
+
+
+def one_call(kernel, *inputs):
+    """The kernel as a program of one call, on one thread: a function of repetitions, and the call."""
+    run, call = native(kernel, [None if x is None else aligned(x) for x in inputs])
+    return lambda repetitions: run(repetitions, 1), call
+
+
+def repeated(function):
+    """The function as one of repetitions."""
+    def run(repetitions):
+        for _ in range(repetitions):
+            function()
+
+    return run
 
 
 def main() -> None:
@@ -97,15 +73,16 @@ def main() -> None:
           f" {'torch':>8} {'numpy':>8} {'error':>6} {'/torch':>7} {'/numpy':>7}")
     for size in args.sizes or SIZES:
         m, k, n = map(int, size.split("x"))
-        for name, run, out, left, right, (call, _) in products(m, k, n, rng, args.gradients):
+        for name, left, right, run, call in products(m, k, n, rng, args.gradients):
+            out = call.extra["arrays"][0][0]
             theirs = np.empty_like(out)
             contenders = {"fastnn": run}
             if not args.alone:
-                contenders["numpy"] = lambda left=left, right=right, theirs=theirs: np.matmul(left, right, out=theirs)
+                contenders["numpy"] = repeated(partial(np.matmul, left, right, out=theirs))
                 if torch is not None:
                     a, b, c = torch.from_numpy(left), torch.from_numpy(right), torch.empty(out.shape)
-                    contenders["torch"] = lambda a=a, b=b, c=c: torch.mm(a, b, out=c)
-            best = race(contenders, args.seconds)
+                    contenders["torch"] = repeated(partial(torch.mm, a, b, out=c))
+            best = {name: min(times) for name, times in take_turns(contenders, args.seconds).items()}
             exact = left.astype(np.float64) @ right.astype(np.float64)
             unit = np.finfo(np.float32).eps * np.abs(exact).max()
             rate = {c: 2e-9 * m * k * n / t for c, t in best.items()}

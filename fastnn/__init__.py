@@ -46,7 +46,7 @@ from .warnings import FastnnWarning
 
 __version__ = "0.1.0"
 
-_LAZY = ("datasets", "files")
+_LAZY = ("datasets", "files", "race", "roofline")
 
 
 def __getattr__(name: str):
@@ -60,5 +60,5 @@ def __getattr__(name: str):
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
            "check_kernel", "cpu_info", "datasets", "elementwise", "files", "get_backend", "get_num_threads",
            "gradients", "initializers", "kernel", "kernels", "layers", "losses", "metrics", "models", "ops",
-           "optimizers", "program", "set_backend", "set_num_threads", "traced", "update_rule", "utils",
-           "value_and_grad"]
+           "optimizers", "program", "race", "roofline", "set_backend", "set_num_threads", "traced", "update_rule",
+           "utils", "value_and_grad"]

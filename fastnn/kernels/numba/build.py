@@ -260,7 +260,8 @@ def _loop(form: Form) -> str:
     kernel = form.kernel
     if form.broadcast:
         (y,), (a, b) = kernel.outputs, kernel.inputs
-        return f"def form({', '.join(form._array_names(kernel))}):\n    two(element, {y}, {a}, {b}, dim, first, last)\n\n"
+        head = f"def form({', '.join(form._array_names(kernel))}):"
+        return f"{head}\n    two(element, {y}, {a}, {b}, dim, first, last)\n\n"
     arrays = {*kernel.inputs, *kernel.outputs}
     element = ", ".join(f"{n}[i]" if n in arrays and not form.is_number(n) else n
                         for n in inspect.signature(form.function).parameters)

@@ -1,0 +1,292 @@
+"""What a kernel is raced on: its dimensions with their defaults, inputs of that size, attributes.
+
+One :class:`Entry` for each kernel of `fastnn.kernels.spec.KERNELS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import kernels  # noqa: F401  (fills KERNELS)
+from ..kernels import activation, data, dense, dropout, elementwise, loss, metric, norm, optim, reduce
+from ..kernels.spec import KERNELS, Kernel
+from ..spelling import nearest
+from .timing import aligned
+
+Rng = np.random.Generator
+FLAT = {"n": 1 << 20}
+ROWS = {"rows": 4096, "columns": 256}
+CLASSES = {"rows": 8192, "columns": 10}
+PRODUCT = {"M": 32, "K": 784, "N": 300}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a kernel is raced.
+
+    Attributes
+    ----------
+    kernel : which one.
+    make : (random numbers, attributes, dimensions...) -> inputs, floats in any precision.
+    size : the dimensions, with the values they have where nobody says otherwise.
+    attrs : attributes, where the kernel's own defaults do not serve.
+    shaped : dimensions -> attributes that follow from them.
+    terms : dimensions -> how many roundings stand behind one element; see `agreement.compare`.
+    """
+
+    kernel: Kernel
+    make: Callable[..., tuple]
+    size: Mapping[str, int]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    shaped: Callable[..., dict[str, Any]] = field(default=lambda **size: {})
+    terms: Callable[..., float] = field(default=lambda **size: 8.0)
+
+    def attributes(self, size: Mapping[str, int], given: Mapping[str, Any]) -> dict[str, Any]:
+        """All attributes of the kernel for this size; `given` go before the entry's own."""
+        shaped = self.shaped(**size)
+        for name in given:
+            if name in shaped or name not in self.kernel.attrs:
+                known = [*self.size, *(a for a in self.kernel.attrs if a not in shaped)]
+                raise ValueError(f"{self.kernel.name} can't be raced with {name}={given[name]!r}: it has "
+                                 f"{', '.join(known)}.")
+        return self.kernel.complete({**self.attrs, **given, **shaped})
+
+    def inputs(self, size: Mapping[str, int], attrs: Mapping[str, Any], seed: int = 0) -> tuple:
+        """Inputs of this size: float32 where there are floats (step scalars stay float64), aligned to 64 bytes."""
+        made = self.make(np.random.default_rng(seed), attrs, **size)
+        return tuple(None if x is None else aligned(_narrow(np.asarray(x))) for x in made)
+
+    def smaller(self, size: Mapping[str, int], elements: int) -> dict[str, int]:
+        """This size, with fewer of its first dimension if there are more than so many elements."""
+        first, *others = size
+        rest = int(np.prod([size[name] for name in others], dtype=np.float64)) if "K" not in size else size["K"]
+        return {**size, first: max(1, min(size[first], elements // max(rest, 1)))}
+
+
+def _narrow(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32) if x.dtype == np.float64 and x.ndim else x
+
+
+# ---------------------------------------------------------------------- makers of inputs
+
+def normal(rng: Rng, *shape: int) -> np.ndarray:
+    return rng.standard_normal(shape, np.float32)
+
+
+def positive(rng: Rng, *shape: int) -> np.ndarray:
+    """Uniform from 0.5 to 3: roots, logarithms and quotients like them."""
+    return rng.random(shape, np.float32) * np.float32(2.5) + np.float32(0.5)
+
+
+def flat(*makers: Callable[..., np.ndarray]):
+    """n elements in each slot."""
+    return lambda rng, attrs, n: tuple(make(rng, n) for make in makers)
+
+
+def matrices(*makers: Callable[..., np.ndarray]):
+    """rows x columns in each slot."""
+    return lambda rng, attrs, rows, columns: tuple(make(rng, rows, columns) for make in makers)
+
+
+def softmaxed(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def upstream(rng: Rng, attrs: Mapping, n: int) -> tuple:
+    """dy, x, y of an activation: x or y, as its derivative needs it."""
+    x = normal(rng, n)
+    from_output = attrs["kind"] in activation.FROM_OUTPUT
+    y = activation.value(attrs["kind"], x, attrs["alpha"]) if from_output else None
+    return normal(rng, n), None if from_output else x, y
+
+
+#: step scalars of the optimizers
+SCALARS = {"rate": 1e-3, "alpha": 1e-3, "mu": 0.9, "epsilon": 1e-7, "decay": 1e-5}
+
+
+def update(kernel: Kernel):
+    """Inputs of an optimizer: no state drifts to infinity, NaN or denormal numbers however often it is updated."""
+    def make(rng: Rng, attrs: Mapping, n: int) -> tuple:
+        made: dict[str, Any] = {name: np.float64(SCALARS[name]) for name in kernel.scalars if name in SCALARS}
+        for name in kernel.inputs:
+            made.setdefault(name, normal(rng, n))
+        if "scale" in kernel.inputs:
+            made["scale"] = np.float32(-1)  # anything smaller would end in denormal numbers
+        if "v" in made and kernel.name != "momentum":
+            made["v"] = np.square(made["v"]) + np.float32(2)  # beyond mean**2, which `rmsprop_centered` subtracts
+        return tuple(made[name] for name in kernel.inputs)
+    return make
+
+
+def probabilities(kernel: Kernel):
+    """Inputs of losses and hits by their slots' names."""
+    def make(rng: Rng, attrs: Mapping, rows: int, columns: int) -> tuple:
+        z = normal(rng, rows, columns) * 2
+        alone = "binary" in kernel.name or "sigmoid" in kernel.name
+        p = (rng.random(z.shape) if alone else softmaxed(z)) * 0.98 + 0.01
+        if kernel.name.startswith("softmax"):
+            p = softmaxed(z)
+        t = rng.random(z.shape)
+        if "hits" in kernel.name:
+            t = (t > 0.5) * 1.0
+        slots = {"z": z, "p": p, "t": normal(rng, rows, columns) if "error" in kernel.name else t,
+                 "labels": rng.integers(0, columns, rows).astype(np.int32), "y": normal(rng, rows, columns),
+                 "g": normal(rng, rows)}
+        return tuple(slots[name] for name in kernel.inputs)
+    return make
+
+
+def normed(kernel: Kernel):
+    """Inputs of batch normalisation by their slots' names; mean and rstd are those of x."""
+    def make(rng: Rng, attrs: Mapping, rows: int, columns: int) -> tuple:
+        x = normal(rng, rows, columns) + np.float32(0.5)
+        var = x.var(0)
+        slots = {"x": x, "dy": normal(rng, rows, columns), "gamma": normal(rng, columns), "beta": normal(rng, columns),
+                 "mean": x.mean(0), "rstd": 1 / np.sqrt(var + 1e-3), "moving_mean": normal(rng, columns),
+                 "moving_var": var + np.float32(0.1)}
+        return tuple(slots[name] for name in kernel.inputs)
+    return make
+
+
+def normed_product(rng: Rng, attrs: Mapping, M: int, K: int, N: int) -> tuple:
+    """Inputs of `norm_dense_grad`."""
+    x, dz = normal(rng, M, K), normal(rng, M, N)
+    return (x, x.mean(0), 1 / np.sqrt(x.var(0) + 1e-3), normal(rng, K), normal(rng, K), normal(rng, K, N), dz,
+            dz.sum(0), None)
+
+
+def factors(rng: Rng, attrs: Mapping, M: int, K: int, N: int) -> tuple:
+    """Inputs of `matmul`, turned as its attributes say."""
+    a, b = (K, M) if attrs["transpose_a"] else (M, K), (N, K) if attrs["transpose_b"] else (K, N)
+    return normal(rng, *a), normal(rng, *b)
+
+
+def picked(features: bool):
+    """Rows of a larger array of uint8, as a data set of images is."""
+    def make(rng: Rng, attrs: Mapping, rows: int, columns: int = 1) -> tuple:
+        stock = max(8192, rows)
+        shape = (stock, columns) if features else (stock,)
+        return rng.integers(0, 255 if features else 10, shape).astype(attrs["source"]), rng.integers(0, stock, rows)
+    return make
+
+
+# ---------------------------------------------------------------------- the table
+
+def _along(rows: int, columns: int) -> float:
+    return 16 + columns / 8
+
+
+def _down(rows: int, columns: int) -> float:
+    return 16 + 2 * rows**0.5
+
+
+def _all(n: int) -> float:
+    return 16 + 4 * n**0.5
+
+
+def _inner(name: str):
+    return lambda **size: 16 + 4 * size[name] ** 0.5
+
+
+def _table() -> list[Entry]:
+    e, d, r = elementwise, dense, reduce
+    keys = {"key0": 1, "key1": 2}
+    made = [Entry(k, flat(normal), FLAT) for k in (
+        e.negative, e.exp, e.square, e.absolute, e.sign, e.expm1, e.erf, e.copy)]
+    made += [Entry(k, flat(positive), FLAT) for k in (e.log, e.log1p, e.sqrt, e.reciprocal)]
+    made += [Entry(k, flat(normal, normal), FLAT) for k in (
+        e.add, e.subtract, e.multiply, e.maximum, e.minimum, e.greater)]
+    made += [Entry(e.divide, flat(normal, positive), FLAT), Entry(e.power, flat(positive, normal), FLAT)]
+    made += [
+        Entry(e.where, flat(lambda rng, n: rng.integers(0, 2, n).astype(np.float32), normal, normal), FLAT),
+        Entry(e.affine, flat(normal), FLAT, {"scale": 1.5, "offset": -0.5}),
+        Entry(e.clip, flat(normal), FLAT, {"low": -1.0, "high": 1.0}),
+        Entry(e.clip_grad, flat(normal, normal), FLAT, {"low": -1.0, "high": 1.0}),
+        Entry(e.fill, flat(), FLAT, {"value": 1.5}, lambda n: {"shape": (n,)}),
+        Entry(activation.activation, flat(normal), FLAT, {"kind": "sigmoid"}),
+        Entry(activation.activation_grad, upstream, FLAT, {"kind": "sigmoid"}),
+        Entry(activation.softmax, matrices(normal), ROWS, terms=_along),
+        Entry(activation.softmax_grad, matrices(normal, lambda *a: softmaxed(normal(*a))), ROWS, terms=_along),
+        Entry(activation.log_softmax, matrices(normal), ROWS, terms=_along),
+        Entry(activation.log_softmax_grad, matrices(normal, lambda *a: np.log(softmaxed(normal(*a)))), ROWS,
+              terms=_along),
+        Entry(dropout.dropout, lambda rng, attrs, n: (normal(rng, n), np.float64(7)), FLAT, {"rate": 0.2, **keys}),
+        Entry(dropout.random_uniform, lambda rng, attrs, n: (np.float64(7),), FLAT, keys, lambda n: {"shape": (n,)}),
+        Entry(dropout.random_normal, lambda rng, attrs, n: (np.float64(7),), FLAT, keys, lambda n: {"shape": (n,)}),
+    ]
+    made += [
+        Entry(d.dense, lambda rng, attrs, M, K, N: (normal(rng, M, K), normal(rng, K, N), normal(rng, N)), PRODUCT,
+              {"activation": "relu"}, terms=_inner("K")),
+        Entry(d.dense_grad_input, lambda rng, attrs, M, K, N: (
+            normal(rng, M, N), normal(rng, K, N), None if attrs["activation"] == "linear" else d.activate(
+                normal(rng, M, K), attrs["activation"], attrs["alpha"])), PRODUCT, terms=_inner("N")),
+        Entry(d.dense_grad_weight, lambda rng, attrs, M, K, N: (normal(rng, M, K), normal(rng, M, N), None), PRODUCT,
+              terms=_inner("M")),
+        Entry(d.norm_dense_grad, normed_product, PRODUCT, terms=lambda M, K, N: 32 + 4 * (M**0.5 + N**0.5)),
+        Entry(d.matmul, factors, {"M": 512, "K": 512, "N": 512}, terms=_inner("K")),
+    ]
+    made += [Entry(k, matrices(positive), ROWS, {"axes": (1,)}, terms=lambda rows, columns: _all(rows * columns))
+             for k in (r.reduce_sum, r.reduce_mean, r.reduce_max)]
+    made += [
+        Entry(r.broadcast_to, lambda rng, attrs, rows, columns: (normal(rng, columns),), ROWS, {},
+              lambda rows, columns: {"shape": (rows, columns)}),
+        Entry(r.transpose, matrices(normal), ROWS),
+        Entry(r.concat, matrices(normal, normal), ROWS),
+        Entry(r.slice_axis, matrices(normal), ROWS, {"axis": 1},
+              lambda rows, columns: {"start": columns // 4, "stop": columns - columns // 4}),
+        Entry(r.pad_axis, matrices(normal), ROWS, {"axis": 1, "before": 1, "after": 1}),
+    ]
+    made += [Entry(k, normed(k), ROWS, terms=_down) for k in (
+        norm.batch_norm, norm.batch_norm_grad, norm.batch_norm_grad_parameters, norm.batch_norm_inference,
+        norm.batch_norm_inference_grad)]
+    made += [Entry(k, probabilities(k), CLASSES, terms=_along) for k in (
+        loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad, loss.softmax_cross_entropy_dense,
+        loss.softmax_cross_entropy_dense_grad, loss.cross_entropy, loss.cross_entropy_grad, loss.cross_entropy_dense,
+        loss.cross_entropy_dense_grad, loss.sigmoid_cross_entropy, loss.sigmoid_cross_entropy_grad,
+        loss.binary_cross_entropy, loss.binary_cross_entropy_grad, loss.squared_error, loss.squared_error_grad,
+        loss.absolute_error, loss.absolute_error_grad, metric.sparse_categorical_hits, metric.categorical_hits,
+        metric.binary_hits)]
+    made += [
+        Entry(loss.weighted_sum, flat(positive, positive), FLAT, {}, lambda n: {"scale": 1 / n}, _all),
+        Entry(loss.weighted_sum_grad, lambda rng, attrs, n: (np.float32(0.7), positive(rng, n)), FLAT, {},
+              lambda n: {"scale": 1 / n, "shape": (n,)}),
+        Entry(optim.sum_of_squares, flat(normal), FLAT, terms=lambda n: 16 + 4 * min(n, optim.SQUARES) ** 0.5),
+        Entry(optim.global_norm_scale, flat(positive), {"n": 64}, {"limit": 1.0}, terms=_all),
+        Entry(data.gather_rows, picked(features=True), {"rows": 1024, "columns": 784},
+              {"source": "uint8", "scale": 1 / 255}),
+        Entry(data.gather_labels, picked(features=False), {"rows": 1024}, {"source": "uint8"}),
+    ]
+    updates = {optim.clip_inplace: {"limit": 1.0}, optim.l2_grad_inplace: {"coefficient": 1e-4}}
+    made += [Entry(k, update(k), FLAT, updates.get(k, {})) for k in (
+        optim.sgd, optim.momentum, optim.rmsprop, optim.rmsprop_momentum, optim.rmsprop_centered, optim.adam,
+        optim.adamw, optim.scale_inplace, optim.clip_inplace, optim.add_inplace, optim.l2_grad_inplace)]
+    return made
+
+
+ENTRIES: dict[str, Entry] = {entry.kernel.name: entry for entry in _table()}
+
+
+def entry(name: str) -> Entry:
+    """The entry of a kernel, or ValueError that offers the nearest name.
+
+    Examples
+    --------
+    >>> entry("adam").size
+    {'n': 1048576}
+    >>> entry("adm")
+    Traceback (most recent call last):
+    ...
+    ValueError: Unknown kernel 'adm': did you mean 'adam'?
+    """
+    if name not in KERNELS:
+        close = nearest(name, KERNELS)
+        raise ValueError(f"Unknown kernel {name!r}: " + (f"did you mean {close!r}?" if close else
+                                                          "fastnn race --list shows all of them."))
+    if name not in ENTRIES:
+        raise ValueError(f"The kernel {name!r} is raced on arrays of yours: fastnn.race({name}, inputs=(...)).")
+    return ENTRIES[name]

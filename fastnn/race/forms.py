@@ -1,0 +1,60 @@
+"""Which kernel has which forms: the table that ``fastnn race --list`` prints."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from .. import kernels  # noqa: F401  (fills KERNELS)
+from ..kernels import tables
+from ..kernels.spec import KERNELS
+
+COLUMNS = ("numpy", "numba", "native", "user", "torch", "jax")
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Kernels and their forms; print it.
+
+    Attributes
+    ----------
+    rows : kernel name -> the forms that it has, of "numpy", "numba", "native", "user" (brought along by a kernel of
+        a user's own), "torch" and "jax" (the same operation in these libraries, for races).
+    """
+
+    rows: dict[str, frozenset[str]]
+
+    def __str__(self) -> str:
+        width = max(map(len, self.rows))
+        lines = [f"{'kernel':<{width}}  {'  '.join(COLUMNS)}"]
+        for name, there in self.rows.items():
+            cells = (f"{'x' if column in there else '-':^{len(column)}}" for column in COLUMNS)
+            lines.append(f"{name:<{width}}  {'  '.join(cells)}".rstrip())
+        counts = ", ".join(f"{sum(c in there for there in self.rows.values())} {c}" for c in COLUMNS)
+        return "\n".join([*lines, f"{len(self.rows)} kernels: {counts}"])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{c}</th>" for c in ("kernel", *COLUMNS))
+        body = "".join(f"<tr><td>{html.escape(name)}</td>"
+                       + "".join(f"<td>{'x' * (c in there)}</td>" for c in COLUMNS) + "</tr>"
+                       for name, there in self.rows.items())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def forms() -> Forms:
+    """Which kernel has which forms; nothing is compiled or imported to find out.
+
+    Examples
+    --------
+    >>> sorted(forms().rows["exp"] & {"numpy", "jax"})
+    ['jax', 'numpy']
+    """
+    from . import jax_forms, torch_forms
+
+    native = tables.forms("native") if tables.native_available() else {}
+    has = {"numpy": lambda k: True, "numba": lambda k: tables.has_form("numba", k.name),
+           "native": lambda k: k.name in native, "user": lambda k: k.own_form is not None,
+           "torch": lambda k: k.name in torch_forms.known(), "jax": lambda k: k.name in jax_forms.known()}
+    return Forms({name: frozenset(c for c in COLUMNS if has[c](kernel)) for name, kernel in KERNELS.items()})
