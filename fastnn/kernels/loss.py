@@ -445,6 +445,8 @@ class absolute_error(RowLoss):
 class absolute_error_grad(RowLoss):
     """``dy = sign(y - t) * g / N``, with sign(0) = 0. Slots: dy (M,N); g (M), y, t (M,N)."""
 
+    jumps = True
+
     name = "absolute_error_grad"
     outputs = ("dy",)
     inputs = ("g", "y", "t")

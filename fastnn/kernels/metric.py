@@ -68,6 +68,7 @@ class binary_hits(RowLoss):
     outputs = ("hits",)
     inputs = ("p", "t")
     attrs = {"threshold": 0.5}
+    jumps = True
     flops_per_element = 3
 
     def numpy(self, p, t, threshold):

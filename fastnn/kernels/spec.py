@@ -100,6 +100,8 @@ class Kernel:
     #: output -> size of the numbers by whose subtraction it becomes small (a cross-entropy near 0 is the logarithm of a
     #: sum near 1): roundings of that size are in order, however small the output
     units: dict[str, float] = {}
+    #: outputs jump where inputs meet (hits, signs) and nothing cancels: how they move with the inputs says nothing
+    jumps: bool = False
 
     # ------------------------------------------------------------------ to be declared
 

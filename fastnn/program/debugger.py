@@ -10,10 +10,10 @@ import numpy as np
 from .. import machine, spelling
 from ..kernels.data import Gather
 from ..kernels.spec import Call
-from .difference import Drift, Report, blame, named, run_alone, without_update
+from .difference import Drift, Report, count_of, range_of, shape_of, title
 from .explain import Names
-from .fuse import operands
-from .meaning import meaning, slots, take
+from .fuse import operands, overlap
+from .meaning import slots, take
 from .program import Program
 from .twin import Twin
 
@@ -74,11 +74,14 @@ class Debugger:
 
     def __init__(self, program: Program, feeds: Mapping[str, np.ndarray] | None = None, threads: int | None = None,
                  keep_gradients: bool = False):
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}; at least 1 is wanted.")
         with program.lock:
             program.check_layout()
             self._feeds = self._accept(program, dict(feeds or {}))
             self.twin = Twin(program, keep_gradients)
-        self.program, self.threads = program, int(threads or machine.get_num_threads())
+        self.program = program
+        self.threads = 1 if program.backend == "numpy" else machine.get_num_threads() if threads is None else threads
         for name in program.sources:
             if name in self._feeds:
                 self.twin.bind(name, np.ascontiguousarray(self._feeds.pop(name)))
@@ -89,7 +92,7 @@ class Debugger:
             self.twin._run.executor.set_costs([1e-3] * len(self.calls))
         self._name()
         self._watched: dict[str, tuple] = {}
-        self._shadow: np.ndarray | None = None
+        self._shadow = None  # the float64 side of `drift`
         self.steps = 0
         self.next_step()
 
@@ -173,7 +176,7 @@ class Debugger:
     def run(self, steps: int = 1) -> Line:
         """Run to the end of this step, and so many in all; a watch may stop it before."""
         line = None
-        for k in range(steps):
+        for _ in range(steps):
             if self.next == len(self.calls):
                 self.next_step()
             while self.next < len(self.calls):
@@ -197,14 +200,15 @@ class Debugger:
     def _one(self) -> Line:
         i, call = self.next, self.calls[self.next]
         before = {n: self._value(n).copy() for n, (change, _) in self._watched.items() if change and self._there(n)}
-        self._check_index(call)
+        self.check_index(call)
         self.twin.call(i, self.threads)
         self.next += 1
         wrote = "; ".join(f"{self.names.of(s.tensor)} {self._sum(s)}" for s in slots(call))
-        return Line(i + 1, call, f"{i + 1} {_title(call)}: {wrote}", self._stopped(call, before))
+        return Line(i + 1, call, f"{i + 1} {title(call)}: {wrote}", self._stopped(call, before))
 
-    def _check_index(self, call: Call) -> None:
-        if isinstance(call.kernel, Gather):  # the compiled form trusts it
+    def check_index(self, call: Call) -> None:
+        """Raise if a call would gather rows that are not there: the compiled form trusts its index."""
+        if isinstance(call.kernel, Gather):
             try:
                 take(call, self.twin.array)
             except IndexError as error:
@@ -242,24 +246,24 @@ class Debugger:
 
     def _name(self) -> None:
         """Names of all buffers, as `Program.explain` shows them; and ``layer.slot`` where that is free."""
-        self.names, self._tensors = Names(self.twin), {}
+        self.names, self.tensors = Names(self.twin), {}
         for call in self.calls:
             self.names.line(call)  # in this order, so that equal names are numbered alike
         groups = (self.program.feeds.values(), self.program.sources.values(), (t for _, t in self.program.scalars),
                   (t for c in self.calls for t in operands(c)))
         for group in groups:
             for t in group:
-                self._tensors.setdefault(self.names.of(t), t)
+                self.tensors.setdefault(self.names.of(t), t)
         self._aliases: dict[str, str] = {}
         for call in self.calls:
             layer = call.note.removesuffix(" gradient").rpartition("/")[2]
             for s in slots(call):
-                if layer and f"{layer}.{s.name}" not in self._tensors:
+                if layer and f"{layer}.{s.name}" not in self.tensors:
                     self._aliases.setdefault(f"{layer}.{s.name}", self.names.of(s.tensor))
 
     def buffers(self) -> list[str]:
         """The names of all buffers."""
-        return list(self._tensors)
+        return list(self.tensors)
 
     def look(self, name: str) -> np.ndarray:
         """A read-only copy of a buffer.
@@ -274,9 +278,9 @@ class Debugger:
         LookupError : its value is not there: not made yet in this step, its memory used again, or never stored.
         """
         name = self._known(name)
-        t = self._tensors[name]
+        t = self.tensors[name]
         if self.twin.lost(t):
-            raise LookupError(self._missing(name, t))
+            raise LookupError(self.missing(t))
         copy = np.array(self.twin.array(t))
         copy.flags.writeable = False
         return copy
@@ -285,17 +289,19 @@ class Debugger:
 
     def _known(self, name) -> str:
         name = self._aliases.get(name, name)
-        if name not in self._tensors:
-            raise spelling.unknown("buffer", name, [*self._tensors, *self._aliases])
+        if name not in self.tensors:
+            raise spelling.unknown("buffer", name, [*self.tensors, *self._aliases])
         return name
 
     def _value(self, name: str) -> np.ndarray:
-        return self.twin.array(self._tensors[name])
+        return self.twin.array(self.tensors[name])
 
     def _there(self, name: str) -> bool:
-        return not self.twin.lost(self._tensors[name])
+        return not self.twin.lost(self.tensors[name])
 
-    def _missing(self, name: str, t) -> str:
+    def missing(self, t) -> str:
+        """Why a tensor's value is not there."""
+        name = self.names.of(t)
         makers = [(i, s) for i, c in enumerate(self.calls) for s in slots(c)
                   if s.tensor.memory is t.memory and s.tensor.offset < t.offset + t.nbytes
                   and t.offset < s.tensor.offset + s.tensor.nbytes]
@@ -311,12 +317,12 @@ class Debugger:
 
     def where(self) -> str:
         """The calls as a table, with a mark at the next one."""
-        rows = [(str(i + 1), _title(c), self.names.line(c), c.note) for i, c in enumerate(self.calls)]
+        rows = [(str(i + 1), title(c), self.names.line(c), c.note) for i, c in enumerate(self.calls)]
         widths = [max((len(r[k]) for r in rows), default=0) for k in range(4)]
         lines = [f"{self.program.name}: step {self.steps}" + ("" if self.next < len(rows) else ", all calls have run")]
-        for i, (number, title, line, note) in enumerate(rows):
+        for i, (number, name, line, note) in enumerate(rows):
             mark = ">" if i == self.next else " "
-            lines.append(f"{mark} {number:>{widths[0]}}  {title:<{widths[1]}}  {line:<{widths[2]}}  {note}".rstrip())
+            lines.append(f"{mark} {number:>{widths[0]}}  {name:<{widths[1]}}  {line:<{widths[2]}}  {note}".rstrip())
         return "\n".join(lines)
 
     # ------------------------------------------------------------------ watching
@@ -345,8 +351,8 @@ class Debugger:
                 if bad:
                     return f"NaN or infinity in {self.names.of(bad[0].tensor)}"
                 continue
-            t = self._tensors[name]
-            if not any(_meet(t, s.tensor) for s in written) or self.twin.lost(t):
+            t = self.tensors[name]
+            if not any(overlap(t, s.tensor) for s in written) or self.twin.lost(t):
                 continue
             value = self.twin.array(t)
             if change and (name not in before or before[name].tobytes() != value.tobytes()):
@@ -356,18 +362,15 @@ class Debugger:
         return ""
 
     def _sum(self, slot) -> str:
+        """What an output holds, in a few words."""
         if not slot.stored:
             return "(not stored)"
-        a, t = self.twin.array(slot.tensor), slot.tensor
-        shape = f"{'x'.join(map(str, t.shape)) or 'one'} {t.dtype}"
-        if not a.size or a.dtype.kind == "b":
-            return shape
-        if a.dtype.kind != "f":
-            return f"{shape}: {a.min()} to {a.max()}"
-        nan, good = int(np.isnan(a).sum()), a[np.isfinite(a)].astype(np.float64)
-        text = f"{shape}: {good.min():.4g} to {good.max():.4g}, mean {good.mean():.4g}" if good.size else f"{shape}:"
-        infinite = a.size - good.size - nan
-        return text + (f", {nan} NaN" if nan else "") + (f", {infinite} infinite" if infinite else "")
+        a = self.twin.array(slot.tensor)
+        if not a.size:
+            return shape_of(a)
+        good = a[np.isfinite(a)] if a.dtype.kind == "f" else a
+        mean = f", mean {good.mean(dtype=np.float64):.4g}" if good.size and a.dtype.kind == "f" else ""
+        return f"{shape_of(a)}: {range_of(good) if good.size else 'nothing finite'}{mean}{count_of(a)}"
 
     # ------------------------------------------------------------------ against the meaning
 
@@ -392,181 +395,31 @@ class Debugger:
         Report
             Of the first call that differs; the debugger stands behind it. Or that all agree.
         """
-        report = Report(self.program.name, backend=self.program.backend, threads=self.threads, calls=len(self.calls))
-        for k in range(steps):
-            if self.next == len(self.calls):
-                self.next_step()
-            report.steps += 1
-            while self.next < len(self.calls):
-                self._checked(report)
-                report.checked += 1
-                if not report.ok:
-                    return report
-        return report
+        from .checking import diff
 
-    def _checked(self, report: Report) -> None:
-        """Run the next call and compare it; what is wrong goes into the report."""
-        call, twin = self.calls[self.next], self.twin
-        report.step, report.number, report.note = self.steps, self.next + 1, call.note
-        report.kernel = _title(call)
-        absent = self._unwritten(call)
-        if absent is not None:
-            report.ok, report.kind, report.text = False, "reads", absent
-            return
-        try:
-            given = take(call, twin.array)
-            meaning(call, given.widened())
-        except Exception as error:  # noqa: BLE001 - a user's meaning may raise anything; it becomes a finding
-            report.ok, report.kind, report.text = False, "meaning", f"Its meaning can't be computed: {error}."
-            return
-        for s in slots(call):
-            if s.stored and s.name not in s.call.kernel.inputs:
-                twin.poison(s.tensor)
-        before, prints = twin.block.copy(), twin.prints(call)
-        twin.call(self.next, self.threads)
-        self.next += 1
-        outside = self._outside(call, before, prints)
-        if outside:
-            report.ok, report.kind, (report.buffer, report.index, report.text) = False, "outside", outside
-            report.call, report.given = call, given
-        else:
-            self._compare(report, call, given)
-        if not report.ok:
-            report.inputs = named(call, given)
-        else:
-            report.kernel = report.note = ""
-
-    def _unwritten(self, call: Call) -> str | None:
-        """A sentence if an input has no value where it stands."""
-        made = call.outputs[0] if call.then else None
-        for c in (call, call.then) if call.then else (call,):
-            for name, t in zip(c.kernel.inputs, c.inputs):
-                if t is not None and not (c is call.then and name == "g" and _meet(t, made)) and self.twin.lost(t):
-                    return f"Its input {name} has no value: {self._missing(self.names.of(t), t)}"
-        return None
-
-    def _outside(self, call: Call, before: np.ndarray, prints: dict[str, int]):
-        """(buffer, index, sentence) of the first byte that changed and is no output's."""
-        twin = self.twin
-        changed = twin.block != before
-        for s in slots(call):
-            changed[twin.span(s.tensor)] = False
-        for name, print_ in twin.prints(call).items() if prints else ():
-            if print_ != prints[name]:
-                return name, (), f"It wrote into {name}, which is the caller's data."
-        if not changed.any():
-            return None
-        at, count = int(changed.argmax()), int(np.count_nonzero(changed))
-        for name, t in self._tensors.items():
-            if t.memory.source or t.memory.array is None and self.twin.lost(t):
-                continue
-            start = twin.place(t)
-            if start <= at < start + t.nbytes:
-                index = tuple(map(int, np.unravel_index((at - start) // t.dtype.itemsize, t.shape)))
-                was = before[start : start + t.nbytes].view(t.dtype).reshape(t.shape)[index]
-                return name, index, (f"It wrote into {name}{list(index) or ''}, which is not its output: {was} before, "
-                                     f"{twin.array(t)[index]} after ({count} bytes changed).")
-        return "", (), f"It wrote {count} bytes outside of its outputs, the first of them {self._beside(at)}."
-
-    def _beside(self, at: int) -> str:
-        """Where a byte is that belongs to no buffer."""
-        twin = self.twin
-        ends = [(at - (twin.place(t) + t.nbytes), n) for n, t in self._tensors.items()
-                if not t.memory.source and twin.place(t) + t.nbytes <= at]
-        distance, name = min(ends, default=(0, ""))
-        return f"{distance + 1} bytes behind the end of {name}" if name else "before all buffers"
-
-    def _compare(self, report: Report, call: Call, given) -> None:
-        twin = self.twin
-        blame(report, call, given, [np.array(twin.array(s.tensor)) for s in slots(call)])
-        if report.ok:
-            return
-        hidden = call.then is not None and call.attrs.get("keep") == 0
-        if hidden and report.kernel == call.then.kernel.name and self.program.backend != "numpy":
-            # the gradient was not stored: is it the gradient that is wrong, or the update?
-            alone = without_update(call)
-            inner = Report(report.program)
-            blame(inner, alone, type(given)(given.own), run_alone(alone, type(given)(given.own), self.program.backend))
-            if not inner.ok:
-                for field in ("kernel", "slot", "index", "got", "meant", "tolerance", "count", "size"):
-                    setattr(report, field, getattr(inner, field))
-        at_fault = next(s for s in slots(call) if s.name == report.slot and s.call.kernel.name == report.kernel)
-        report.buffer = self.names.of(at_fault.tensor)
+        return diff(self, steps)
 
     def drift(self, steps: int = 1) -> Drift:
         """Run on, with the same steps in float64 beside: how errors grow from call to call.
 
-        Unlike in `diff`, the float64 side goes on with its own results. Both begin with the same numbers.
+        Unlike in `diff`, the float64 side goes on with its own results. Both begin with the same numbers; a second
+        `drift` goes on with what the first left on both sides.
 
         Returns
         -------
         Drift
             Prints as a table; its ``rows`` hold the numbers.
+
+        Raises
+        ------
+        ValueError : the program computes in float64 itself, or part of this step has run without its float64 side.
         """
-        twin, rows = self.twin, []
-        if self._shadow is None:
-            self._shadow = self._widened()
-        for k in range(steps):
-            if self.next == len(self.calls):
-                self.next_step()
-            if self.next == 0:
-                for t in self.program.feeds.values():
-                    if t.dtype == np.float32:
-                        self._wide(t)[...] = twin.array(t)
-            while self.next < len(self.calls):
-                rows += self._drifted(self.calls[self.next])
-        return Drift(self.program.name, rows)
+        from .checking import drift
 
-    def _widened(self) -> np.ndarray:
-        if self.program.wide:
-            raise ValueError(f"{self.program.name} computes in float64 already: there is nothing to set beside it.")
-        with np.errstate(all="ignore"):
-            return self.twin.block[: self.twin.block.size // 4 * 4].view(np.float32).astype(np.float64)
-
-    def _wide(self, t) -> np.ndarray:
-        """A tensor on the float64 side; what is not float32 is the same on both."""
-        if t.dtype != np.float32 or t.memory.source:
-            return self.twin.array(t)
-        start = self.twin.place(t) // 4
-        return self._shadow[start : start + t.size].reshape(t.shape)
-
-    def _drifted(self, call: Call) -> list[dict]:
-        self._check_index(call)
-        wide = take(call, self._wide).widened()
-        before = max((_gap(self.twin.array(t), self._wide(t))[0] for t in operands(call)
-                      if t.dtype == np.float32 and not t.memory.source and t.size and not self.twin.lost(t)
-                      and (t not in call.outputs or t in call.inputs)), default=0.0)
-        meant = meaning(call, wide)
-        self.twin.call(self.next, self.threads)
-        self.next += 1
-        rows = []
-        for s, value in zip(slots(call), meant):
-            if s.tensor.dtype != np.float32:
-                continue
-            self._wide(s.tensor)[...] = value
-            if s.stored and s.tensor.size:
-                worst, typical = _gap(self.twin.array(s.tensor), value)
-                rows.append({"step": self.steps, "number": self.next, "kernel": s.call.kernel.name,
-                             "buffer": self.names.of(s.tensor), "worst": worst, "typical": typical, "before": before})
-        return rows
+        return drift(self, steps)
 
 
-def _title(call: Call) -> str:
-    return call.kernel.name + (f" + {call.then.kernel.name}" if call.then else "")
 
 
 def _bad(a: np.ndarray) -> bool:
     return a.dtype.kind == "f" and not np.isfinite(a).all()
-
-
-def _meet(a, b) -> bool:
-    return a.memory is b.memory and a.offset < b.offset + b.nbytes and b.offset < a.offset + a.nbytes
-
-
-def _gap(got: np.ndarray, meant: np.ndarray) -> tuple[float, float]:
-    """Largest error over the largest magnitude, and root mean square of the error over that of what is meant."""
-    with np.errstate(all="ignore"):
-        off, size = np.abs(got.astype(np.float64) - meant), np.abs(meant)
-        largest, power = size.max(), float(np.square(size).mean())
-        return (float(off.max() / largest) if largest else float(off.max()),
-                float(np.sqrt(np.square(off).mean() / power)) if power else float(np.sqrt(np.square(off).mean())))

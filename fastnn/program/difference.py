@@ -19,15 +19,26 @@ def shape_of(a) -> str:
 
 
 def range_of(a: np.ndarray) -> str:
-    """Least and largest number, and how many are NaN or infinite."""
+    """Least and largest of the finite numbers."""
     if not a.size:
         return "empty"
     if a.dtype.kind != "f":
         return f"{a.min()} to {a.max()}"
     good = a[np.isfinite(a)]
-    text = f"{good.min():.4g} to {good.max():.4g}" if good.size else "nothing finite"
-    bad = a.size - good.size
-    return text + (f", {bad} NaN or infinite" if bad else "")
+    return f"{good.min():.4g} to {good.max():.4g}" if good.size else "nothing finite"
+
+
+def count_of(a: np.ndarray) -> str:
+    """``, 3 NaN, 1 infinite``, or nothing."""
+    if a.dtype.kind != "f":
+        return ""
+    nan, infinite = int(np.isnan(a).sum()), int(np.isinf(a).sum())
+    return (f", {nan} NaN" if nan else "") + (f", {infinite} infinite" if infinite else "")
+
+
+def title(call: Call) -> str:
+    """The kernel's name, and that of the update that runs with it."""
+    return call.kernel.name + (f" + {title(call.then)}" if call.then else "")
 
 
 @dataclass
@@ -106,7 +117,7 @@ class Report:
         lines = [f"{self.program} ({how}), step {self.step}, call {self.number} of {self.calls}: {self.kernel}{where}"]
         lines += ["  " + line for line in (self._what() if self.kind == "value" else [self.text])]
         width = max(map(len, self.inputs), default=0)
-        lines += [f"  read {n:<{width}}  {shape_of(a)}: {range_of(a)}" for n, a in self.inputs.items()]
+        lines += [f"  read {n:<{width}}  {shape_of(a)}: {range_of(a)}{count_of(a)}" for n, a in self.inputs.items()]
         if self.given is not None and self.kind in ("value", "outside"):
             path = self.path or f"call{self.number}.npz"
             lines += [f"  again, alone: {'' if self.path else f'report.save({path!r}); '}"
@@ -119,8 +130,9 @@ class Report:
                  f"{self.slot}{place}:")
         if np.asarray(self.got).dtype.kind != "f":
             return [first, f"got {self.got}, meant {self.meant}"]
-        return [first, f"got {float(self.got):.9g}, meant {float(self.meant):.9g}: {self.ulps:.3g} ulps, relative error "
-                       f"{self.relative:.2g}; {self.tolerance / max(abs(float(self.meant)), 1e-300):.2g} is allowed"]
+        allowed = self.tolerance / max(abs(float(self.meant)), 1e-300)
+        return [first, f"got {float(self.got):.9g}, meant {float(self.meant):.9g}: {self.ulps:.3g} ulps, "
+                       f"relative error {self.relative:.2g}; {allowed:.2g} is allowed"]
 
     def save(self, path: str) -> str:
         """Write the call with its inputs as an npz file (no pickle in it); `rerun` runs it by itself."""
@@ -167,8 +179,9 @@ def run_alone(call: Call, given: Inputs, form: str) -> list[np.ndarray]:
         after, more = prepare(call.then, given.then, g)
         then = plain(call.then, after, more)
         alive.append(more)
-    tiles = max(1, int(call.kernel.tiles(call)))
-    line = (*plain(call, made, arrays), int(call.kernel.tiles(call)), tiles, 0, int(call.kernel.scratch(call)), 1e-6, then)
+    tiles = int(call.kernel.tiles(call))
+    grain, level, seconds = max(1, tiles), 0, 1e-6
+    line = (*plain(call, made, arrays), tiles, grain, level, int(call.kernel.scratch(call)), seconds, then)
     core.Executor([line], [], []).step_call(0, 1)
     return made + after
 
@@ -179,11 +192,9 @@ def without_update(call: Call) -> Call:
     return Call(call.kernel, call.inputs, call.outputs, attrs, call.note, None, call.extra)
 
 
-def blame(report: Report, call: Call, given: Inputs, got: list[np.ndarray]) -> None:
-    """Write the worst element of the first wrong output into a report; `got` in the order of `slots`."""
-    wide = given.widened()
-    meant = meaning(call, wide)
-    allowed = tolerances(call, wide, meant, [g.dtype for g in got])
+def blame(report: Report, call: Call, given: Inputs, got: list[np.ndarray], meant: list[np.ndarray]) -> None:
+    """Write the worst element of the first wrong output into a report; `got` and `meant` in the order of `slots`."""
+    allowed = tolerances(call, given, meant, [g.dtype for g in got])
     for slot, g, want, tolerance in zip(slots(call), got, meant, allowed):
         if not slot.stored or not g.size:
             continue
@@ -225,12 +236,13 @@ def rerun(path: str) -> Report:
         return Call(kernel, inputs, outputs, attrs, then=then), Inputs(own, more)
 
     call, given = read("")
-    report = Report(f"{call.kernel.name} from {path}", 1, 1, backend=about["backend"], step=1, number=1, calls=1, path=path)
+    report = Report(f"{title(call)} from {path}", steps=1, checked=1, step=1, number=1, calls=1, path=str(path),
+                    backend=about["backend"])
     if about["backend"] == "numpy":
         got = [np.asarray(x) for x in meaning(call, given)]
     else:
         got = run_alone(call, given, about["backend"])
-    blame(report, call, given, got)
+    blame(report, call, given, got, meaning(call, given.widened()))
     report.buffer = report.slot
     report.inputs = named(call, given)
     return report
@@ -256,7 +268,7 @@ class Drift:
     ----------
     rows : one for each stored float output of each call, in order: dicts with ``step``, ``number``, ``kernel``,
         ``buffer``, ``worst`` (largest error over the output's largest magnitude), ``typical`` (root mean square of
-        the error over that of the output) and ``before`` (the largest ``worst`` of its inputs).
+        the error over that of the output) and ``before`` (the largest ``worst`` of the call's inputs).
     """
 
     program: str

@@ -40,10 +40,12 @@ class Inputs:
         return Inputs(wide, self.then and self.then.widened())
 
     def disturbed(self, rng: np.random.Generator, by: float) -> Inputs:
-        """Each float off by up to `by` of itself; step scalars (0-d float64) as they are."""
-        off = [x * (1 + by * rng.uniform(-1, 1, x.shape)) if x is not None and x.dtype.kind == "f" and x.size else x
-               for x in self.own]
-        return Inputs(off, self.then and self.then.disturbed(rng, by))
+        """The same in float64, each float off by up to `by` of itself; step scalars (0-d float64) as they are."""
+        def off(x):
+            data = x is not None and (x.dtype == np.float32 or x.dtype == np.float64 and x.ndim)
+            return x * (1 + by * rng.uniform(-1, 1, x.shape)) if data else x
+
+        return Inputs(list(map(off, self.own)), self.then and self.then.disturbed(rng, by))
 
 
 def slots(call: Call) -> list[Slot]:
@@ -93,14 +95,14 @@ def tolerances(call: Call, inputs: Inputs, meant: list[np.ndarray], dtypes: list
 
     with `Kernel.units` for outputs that are differences of numbers of a known size, and the last term for functions
     that are near zero in an absolute sense only. (eps is twice the largest relative error of one rounding.) Kernels
-    that round nothing (``terms`` 0) have no tolerance.
+    that round nothing (``terms`` 0) have no tolerance. `inputs` are as the call had them, not widened.
     """
     terms = [c.kernel.terms(c) for c in ((call, call.then) if call.then else (call,))]
     kinds = [np.finfo(d).eps if d.kind == "f" else 0.0 for d in dtypes]
     eps = max(kinds, default=0.0)
     rng, moved = np.random.default_rng(0), [0.0] * len(meant)
     own = len(call.outputs)
-    if any(terms) and eps:
+    if any(terms) and eps and not call.kernel.jumps:
         for _ in range(PROBES):
             other = meaning(call, inputs.disturbed(rng, eps))
             with np.errstate(all="ignore"):

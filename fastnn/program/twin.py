@@ -11,7 +11,7 @@ import numpy as np
 from .fuse import operands
 from .meaning import slots
 from .program import Program
-from .variable import ALIGN, aligned_zeros, padded
+from .variable import aligned_zeros, padded
 
 GUARD = 4096  #: bytes before, between and behind the copies
 POISON = 0xFF  #: in guards and in buffers that nothing has been written to: NaN in every float dtype, -1 in integers
