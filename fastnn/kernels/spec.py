@@ -85,6 +85,10 @@ class Kernel:
     flat : tiles are blocks of `BLOCK` elements of all array slots alike, so the kernel may be run
         on any aligned part of its arrays.
     own_form : the compiled form that it brings along, a `fastnn.kernels.numba.form.Form`: kernels of users.
+    units : output -> size of the numbers by whose subtraction it becomes small (a cross-entropy near 0 is the
+        logarithm of a sum near 1): roundings of that size are in order, however small the output.
+    jumps : outputs jump where inputs meet (hits, signs) and nothing cancels: how far they move with their inputs
+        says nothing about roundings.
     """
 
     name: str = ""
@@ -97,10 +101,7 @@ class Kernel:
     hidden: tuple[str, ...] = ()
     flat: bool = False
     own_form: Any = None
-    #: output -> size of the numbers by whose subtraction it becomes small (a cross-entropy near 0 is the logarithm of a
-    #: sum near 1): roundings of that size are in order, however small the output
     units: dict[str, float] = {}
-    #: outputs jump where inputs meet (hits, signs) and nothing cancels: how they move with the inputs says nothing
     jumps: bool = False
 
     # ------------------------------------------------------------------ to be declared

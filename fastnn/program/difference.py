@@ -167,7 +167,7 @@ def run_alone(call: Call, given: Inputs, form: str) -> list[np.ndarray]:
 
     def plain(call, made, arrays):
         buffers = [*made, *(arrays[n] for n in call.kernel.inputs)]
-        return (tables.form(form, call.kernel.name), [0 if b is None else b.ctypes.data for b in buffers],
+        return (tables.form(form, call.kernel), [0 if b is None else b.ctypes.data for b in buffers],
                 [int(d) for d in call.kernel.sizes(call)], call.kernel.numbers(call.attrs))
 
     made, arrays = prepare(call, given)

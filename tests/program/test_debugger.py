@@ -29,17 +29,17 @@ ABI = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(cty
 
 @pytest.fixture
 def plant(monkeypatch):
-    """Put a faulty form of a kernel in place of the true one: ``plant(name, fault)``.
+    """Put a faulty form of a kernel in place of the true one: ``plant(name, fault, backend)``.
 
     `fault` gets the true form and the arguments of the call (buf, dim, attr, first, last).
     """
     alive = []
 
-    def put(name, fault):
-        true = ABI(tables.form("native", name))
+    def put(name, fault, backend="native"):
+        true = ABI(tables.form(backend, name))
         wrong = ABI(lambda *args: fault(true, *args))
         alive.append((true, wrong))
-        monkeypatch.setitem(tables._forms["native"], name, ctypes.cast(wrong, ctypes.c_void_p).value)
+        monkeypatch.setitem(tables._forms[backend], name, ctypes.cast(wrong, ctypes.c_void_p).value)
 
     yield put
     monkeypatch.undo()
@@ -83,7 +83,7 @@ def pick(name):
     return calm[fit[-len(fit) // 3]]
 
 
-def chain(case):
+def chain(case, backend="native"):
     """Copies of the inputs, the kernel, copies of its outputs: (program, feeds, number of the kernel's call)."""
     kernel = case.kernel
     graph = Graph(kernel.name)
@@ -106,12 +106,13 @@ def chain(case):
     made = graph.emit(kernel, inputs, case.attrs)
     for i, t in enumerate(made if isinstance(made, tuple) else (made,)):
         graph.fetch(f"y{i}", duplicate(t))
-    program = Program(graph, "native")
+    program = Program(graph, backend)
     (number,) = [i + 1 for i, c in enumerate(program.calls) if c.kernel is kernel]
     return program, feeds, number
 
 
 NATIVE = sorted(tables.forms("native"))
+NUMBA = [n for n in NATIVE if tables.numba_available() and tables.has_form("numba", n)]
 SLOTS = [(n, s) for n in NATIVE for s in range(len(next(c for c in CASES if c.kernel.name == n).kernel.outputs))]
 
 
@@ -157,6 +158,31 @@ def test_an_element_off_by_one_percent_is_found_at_its_kernel(name, slot, plant)
         assert (report.number, report.kernel, report.slot) == (number, name, case.kernel.outputs[slot])
         assert report.index == tuple(map(int, index)) and report.count == 1
         assert name in str(report) and case.kernel.outputs[slot] in str(report)
+
+
+@pytest.mark.parametrize("name", NUMBA if "copy" in NUMBA and "broadcast_to" in NUMBA else [])
+def test_a_fault_of_a_numba_kernel_is_found_too(name, plant):
+    case = pick(name)
+    program, feeds, number = chain(case, "numba")
+    report = program.diff(1, feeds, 2)
+    assert report and report.backend == "numba", str(report)
+    a, index = place_in(case, 0)
+    plant(name, spoil(0, a, index, by_one_percent, tiles(case)), "numba")
+    report = chain(case, "numba")[0].diff(1, feeds, 2)
+    assert (report.number, report.kernel, report.slot) == (number, name, case.kernel.outputs[0])
+    assert report.index == tuple(map(int, index))
+
+
+@pytest.mark.skipif("exp" not in NUMBA and "square" not in NUMBA, reason="no Numba form")
+def test_a_numba_program_is_debugged_alike(plant):
+    name = "square" if "square" in NUMBA else "exp"
+    graph = Graph("numba")
+    graph.fetch("y", getattr(fastnn.ops, name)(graph.feed("x", (300,), np.float32)))
+    feeds = {"x": np.linspace(-1, 1, 300)}
+    assert Program(graph, "numba").diff(1, feeds)
+    plant(name, spoil(0, np.empty(300, np.float32), 7, by_one_percent, 19), "numba")
+    report = Program(graph, "numba").diff(1, feeds, 1)
+    assert (report.kernel, report.index, report.backend) == (name, (7,), "numba")
 
 
 @pytest.mark.parametrize("name", NATIVE)
