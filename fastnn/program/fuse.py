@@ -156,7 +156,7 @@ def join_slopes(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
         dy, y = slope["dy"], slope["y"]
         maker = makers.get(id(dy.base))
         if (maker is None or id(maker) in replaced or "y" not in maker.kernel.optional or maker["y"] is not None
-                or slope.attrs["kind"] not in maker.kernel.choices["activation"]
+                or slope.attrs["kind"] not in maker.kernel.choices.get("activation", ())
                 or readers[id(dy.base)] != 1 or id(dy.base) in fetched or not _made_before(y, maker, calls)):
             continue
         shape = maker.outputs[0].shape
