@@ -218,7 +218,7 @@ class dense_grad_input(Product):
     >>> dense_grad_input(dz, w, None).tolist()
     [[-1.0, 4.0]]
     >>> dense_grad_input(dz, w, y, activation="relu").tolist()
-    [[-0.0, 4.0]]
+    [[0.0, 4.0]]
     """
 
     name = "dense_grad_input"
@@ -239,6 +239,8 @@ class dense_grad_input(Product):
 
     def numpy(self, dz, w, y=None, *, activation="linear", alpha=1.0):
         dx = dz @ w.T
+        if y is not None and activation == "relu":  # a choice, not a product: NaN and infinity behind a dead unit go
+            return np.where(y <= 0, dx.dtype.type(0), dx)
         return dx if y is None else dx * derivative(y, activation, alpha)
 
     def sizes(self, call):
