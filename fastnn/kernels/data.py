@@ -70,6 +70,9 @@ class gather_rows(Gather):
             picked = picked.astype(np.float64)
         return picked if scale == 1 and offset == 0 else picked * scale + offset
 
+    def terms(self, call: Call) -> int:
+        return 0 if call.attr("scale") == 1 and call.attr("offset") == 0 else 3
+
     def flops(self, call: Call) -> float:
         return 0.0 if call.attr("scale") == 1 and call.attr("offset") == 0 else 2.0 * call["y"].size
 
@@ -93,3 +96,6 @@ class gather_labels(Gather):
 
     def numpy(self, rows, index, source):
         return rows[index].astype(np.int32)
+
+    def terms(self, call: Call) -> int:
+        return 0

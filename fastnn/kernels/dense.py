@@ -125,6 +125,14 @@ class Product(Kernel):
     def scratch(self, call: Call) -> int:
         return SCRATCH
 
+    def terms(self, call: Call) -> int:
+        """One rounding for each product that is added, and the edges: bias, activation."""
+        return self.depth(call) + 8
+
+    def depth(self, call: Call) -> int:
+        """How many products make one element."""
+        return call.inputs[0].shape[1]
+
 
 @register
 class dense(Product):
@@ -210,7 +218,7 @@ class dense_grad_input(Product):
     >>> dense_grad_input(dz, w, None).tolist()
     [[-1.0, 4.0]]
     >>> dense_grad_input(dz, w, y, activation="relu").tolist()
-    [[-0.0, 4.0]]
+    [[0.0, 4.0]]
     """
 
     name = "dense_grad_input"
@@ -231,6 +239,8 @@ class dense_grad_input(Product):
 
     def numpy(self, dz, w, y=None, *, activation="linear", alpha=1.0):
         dx = dz @ w.T
+        if y is not None and activation == "relu":  # a choice, not a product: NaN and infinity behind a dead unit go
+            return np.where(y <= 0, dx.dtype.type(0), dx)
         return dx if y is None else dx * derivative(y, activation, alpha)
 
     def sizes(self, call):
@@ -283,6 +293,9 @@ class dense_grad_weight(Product):
 
     def sizes(self, call):
         return (*call["x"].shape, call["dz"].shape[1], *self.tile(call), SCRATCH // 4)
+
+    def depth(self, call):
+        return call["x"].shape[0]
 
     def scratch(self, call):
         return SCRATCH + 4 * (self.tile(call)[0] * call["dz"].shape[1] + BLOCK)
@@ -369,6 +382,9 @@ class norm_dense_grad(Product):
     def tiles(self, call):
         return blocks(call["w"].shape[0], self.tile(call)[0])
 
+    def depth(self, call):
+        return sum(call["dz"].shape)  # the product over the rows, then a sum over the columns
+
     def scratch(self, call):
         return SCRATCH + 4 * ((call["x"].shape[0] + call["dz"].shape[1]) * self.tile(call)[0] + BLOCK)
 
@@ -434,6 +450,10 @@ class matmul(Kernel):
 
     def scratch(self, call):
         return SCRATCH
+
+    def terms(self, call):
+        batch, _, k = self.sizes(call)[:3]
+        return k * (batch if call.attr("sum_batch") else 1) + 4
 
     def flops(self, call):
         batch, m, k, n = self.sizes(call)[:4]

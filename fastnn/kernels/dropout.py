@@ -137,6 +137,9 @@ class _Random(Kernel):
     def gradient(self, call: Call, *, y):
         return {}
 
+    def terms(self, call: Call):
+        return 0  # the meaning is written in float32, step by step as the compiled form
+
     def words(self, step, key0, key1, shape) -> tuple[np.ndarray, np.ndarray]:
         return groups(blocks(math.prod(shape), RANDOM_GROUP), float(step), key0, key1)
 

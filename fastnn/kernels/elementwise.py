@@ -90,6 +90,9 @@ class maximum(Broadcast):
         larger = greater(call["b"], call["a"])
         return gradients(call, a=lambda: where(larger, None, y), b=lambda: where(larger, y, None))
 
+    def terms(self, call):
+        return 0
+
 
 @register
 class minimum(Broadcast):
@@ -103,6 +106,9 @@ class minimum(Broadcast):
     def gradient(self, call, *, y):
         larger = greater(call["a"], call["b"])
         return gradients(call, a=lambda: where(larger, None, y), b=lambda: where(larger, y, None))
+
+    def terms(self, call):
+        return 0
 
 
 @register
@@ -154,6 +160,9 @@ class greater(Broadcast):
     def gradient(self, call, *, y):
         return {}
 
+    def terms(self, call):
+        return 0
+
 
 @register
 class where(Broadcast):
@@ -180,6 +189,9 @@ class where(Broadcast):
     def gradient(self, call, *, y):
         return gradients(call, a=lambda: where(call["c"], y, None), b=lambda: where(call["c"], None, y))
 
+    def terms(self, call):
+        return 0
+
 
 # ---------------------------------------------------------------------- one array
 
@@ -195,6 +207,9 @@ class negative(Flat):
 
     def gradient(self, call, *, y):
         return {"x": negative(y)}
+
+    def terms(self, call):
+        return 0
 
 
 @register
@@ -264,6 +279,9 @@ class absolute(Flat):
     def gradient(self, call, *, y):
         return {"x": multiply(y, sign(call["x"]))}
 
+    def terms(self, call):
+        return 0
+
 
 @register
 class sign(Flat):
@@ -276,6 +294,9 @@ class sign(Flat):
 
     def gradient(self, call, *, y):
         return {}
+
+    def terms(self, call):
+        return 0
 
 
 @register
@@ -398,6 +419,9 @@ class clip_grad(Flat):
     def numpy(self, dy, x, *, low, high):
         return np.where((x < low) | (x > high), dy.dtype.type(0), dy)
 
+    def terms(self, call):
+        return 0
+
 
 # ---------------------------------------------------------------------- constants and copies
 
@@ -436,6 +460,9 @@ class fill(Kernel):
     def gradient(self, call, *, y):
         return {}
 
+    def terms(self, call):
+        return 0
+
 
 @register
 class copy(Kernel):
@@ -459,3 +486,6 @@ class copy(Kernel):
 
     def gradient(self, call, *, y):
         return {"x": y}
+
+    def terms(self, call):
+        return 0

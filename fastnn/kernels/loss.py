@@ -53,6 +53,10 @@ class RowLoss(Kernel):
         rows, _, group = self.sizes(call)
         return blocks(rows, group)
 
+    def terms(self, call: Call) -> int:
+        """Sums along a row in 16 lanes; exp, log, quotient."""
+        return 16 + self.matrix(call).shape[1] // 16
+
     def flops(self, call: Call) -> float:
         return float(self.flops_per_element * self.matrix(call).size)
 
@@ -117,6 +121,7 @@ class softmax_cross_entropy(RowLoss):
     name = "softmax_cross_entropy"
     outputs = ("losses", "p")
     inputs = ("z", "labels")
+    units = {"losses": 1.0}
     flops_per_element = 20
 
     def numpy(self, z, labels):
@@ -161,6 +166,7 @@ class softmax_cross_entropy_dense(RowLoss):
     outputs = ("losses", "p")
     inputs = ("z", "t")
     attrs = {"label_smoothing": 0.0}
+    units = {"losses": 1.0}
     flops_per_element = 24
 
     def numpy(self, z, t, label_smoothing):
@@ -439,6 +445,8 @@ class absolute_error(RowLoss):
 class absolute_error_grad(RowLoss):
     """``dy = sign(y - t) * g / N``, with sign(0) = 0. Slots: dy (M,N); g (M), y, t (M,N)."""
 
+    jumps = True
+
     name = "absolute_error_grad"
     outputs = ("dy",)
     inputs = ("g", "y", "t")
@@ -483,6 +491,9 @@ class weighted_sum(Kernel):
 
     def sizes(self, call: Call) -> tuple[int]:
         return (call["values"].size,)
+
+    def terms(self, call: Call) -> int:
+        return 8 + call["values"].size // 16
 
     def flops(self, call: Call) -> float:
         return 2.0 * call["values"].size

@@ -49,6 +49,11 @@ class BatchNorm(Kernel):
         _, columns, width = self.sizes(call)
         return blocks(columns, width)
 
+    def terms(self, call: Call) -> int:
+        """Sums down the rows, 256 at a time and then over those; means, roots and products around them."""
+        rows = call[self.matrices[0]].shape[0]
+        return 16 + min(rows, 256) + blocks(rows, 256)
+
     def flops(self, call: Call) -> float:
         return float(self.flops_per_element * call[self.matrices[0]].size)
 

@@ -186,6 +186,9 @@ class rmsprop_centered(Flat):
     scalars = ("rate", "mu")
     flops_per_element = 16
 
+    def terms(self, call: Call) -> int:
+        return 16
+
     def numpy(self, g, rate, mu, w, v, mean, mom, rho, epsilon, epsilon_inside):
         v = v + (g * g - v) * (1 - rho)
         mean = mean + (g - mean) * (1 - rho)
@@ -286,6 +289,9 @@ class sum_of_squares(Kernel):
     def tiles(self, call: Call) -> int:
         return blocks(call["g"].size, SQUARES)
 
+    def terms(self, call: Call) -> int:
+        return 8 + min(call["g"].size, SQUARES) // 16
+
     def flops(self, call: Call) -> float:
         return 2.0 * call["g"].size
 
@@ -328,6 +334,9 @@ class global_norm_scale(Kernel):
 
     def sizes(self, call: Call) -> tuple[int]:
         return (call["partial"].size,)
+
+    def terms(self, call: Call) -> int:
+        return 8 + call["partial"].size
 
     def flops(self, call: Call) -> float:
         return float(call["partial"].size)

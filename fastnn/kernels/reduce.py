@@ -90,6 +90,9 @@ class _Reduce(Kernel):
     def flops(self, call: Call):
         return call["x"].size
 
+    def terms(self, call: Call):
+        return call["x"].size // max(call["y"].size, 1) + 2
+
     def kept(self, call: Call, a):
         """`a`, in the output's shape, with the reduced axes as 1."""
         x = call["x"]
@@ -162,6 +165,9 @@ class reduce_max(_Reduce):
     name = "reduce_max"
     empty = False
 
+    def terms(self, call: Call):
+        return 0
+
     def numpy(self, x, *, axes, keepdims):
         return np.max(x, axis=None if axes is None else tuple(axes), keepdims=keepdims)
 
@@ -181,6 +187,9 @@ class _Move(Kernel):
 
     def tiles(self, call: Call):
         return blocks(call["y"].size)
+
+    def terms(self, call: Call):
+        return 0
 
 
 @register
@@ -264,6 +273,9 @@ class transpose(Kernel):
             return rows
         q = stride.index(1)  # the axis of y that is contiguous in x
         return rows // size[q] * blocks(size[q])
+
+    def terms(self, call):
+        return 0
 
     def gradient(self, call, *, y):
         axes = self.axes(call["x"], call.attr("perm"))

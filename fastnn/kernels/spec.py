@@ -85,6 +85,10 @@ class Kernel:
     flat : tiles are blocks of `BLOCK` elements of all array slots alike, so the kernel may be run
         on any aligned part of its arrays.
     own_form : the compiled form that it brings along, a `fastnn.kernels.numba.form.Form`: kernels of users.
+    units : output -> size of the numbers by whose subtraction it becomes small (a cross-entropy near 0 is the
+        logarithm of a sum near 1): roundings of that size are in order, however small the output.
+    jumps : outputs jump where inputs meet (hits, signs) and nothing cancels: how far they move with their inputs
+        says nothing about roundings.
     """
 
     name: str = ""
@@ -97,6 +101,8 @@ class Kernel:
     hidden: tuple[str, ...] = ()
     flat: bool = False
     own_form: Any = None
+    units: dict[str, float] = {}
+    jumps: bool = False
 
     # ------------------------------------------------------------------ to be declared
 
@@ -127,6 +133,18 @@ class Kernel:
     def scratch(self, call: Call) -> int:
         """Bytes of scratch memory a native thread needs (`fnn_scratch`)."""
         return 0
+
+    def terms(self, call: Call) -> int:
+        """Most roundings behind one element of an output, the measure of the error that is allowed it.
+
+        A sum of n products in any order is off by at most ``n * eps`` times the sum of the products' magnitudes, to
+        first order (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. 2002, section 3.1), so for a
+        kernel with sums this is the length of the longest chain of additions (n, or n / 16 where it has 16 lanes)
+        and a few for what comes before and after. 0 promises that nothing is rounded: elements are moved, compared
+        or change their sign, and must come out to the bit. The default serves formulas of one element: each of our
+        functions (exp, tanh, ...) errs by at most 2 roundings, a formula holds a few of them.
+        """
+        return 8
 
     def gradient(self, call: Call, **grads: Any) -> dict[str, Any]:
         """Emit the calls that give the gradients of the inputs.

@@ -49,16 +49,16 @@ def join_updates(graph: Graph, calls: list[Call], wanted: list[Tensor]) -> list[
     out = list(calls)
     for update in [c for c in calls if _is_update(c)]:
         g = update["g"]
-        readers = [t for c in calls if c is not update for t in c.inputs if t is not None and _overlap(t, g)]
+        readers = [t for c in calls if c is not update for t in c.inputs if t is not None and overlap(t, g)]
         joined: list[Call] = []
         for p in sorted(producers, key=lambda p: p.outputs[0].offset):
             dw = p.outputs[0]
-            if (p not in out or not _inside(dw, g) or any(_overlap(t, dw) for t in readers)
+            if (p not in out or not _inside(dw, g) or any(overlap(t, dw) for t in readers)
                     or not _may_wait(p, update, out)):
                 continue
             then = _part(graph, update, *_elements(dw, g))
             if _tilewise(p, then) and not any(_meet(p, q.then) or _meet(q, then) for q in joined):
-                keep = any(_overlap(t, dw) for t in wanted)
+                keep = any(overlap(t, dw) for t in wanted)
                 attrs = {"ahead": len(then.outputs), "slots": len(then.outputs) + len(then.inputs), "keep": int(keep)}
                 out[out.index(p)] = taken = replace(p, attrs={**p.attrs, **attrs}, then=then)
                 joined.append(taken)
@@ -94,8 +94,8 @@ def _may_wait(call: Call, until: Call, calls: list[Call]) -> bool:
     start, stop = calls.index(call), calls.index(until)
     touches, writes = operands(call), written(call)
     return start < stop and not any(
-        any(_overlap(a, b) for a in written(c) for b in touches) or
-        any(_overlap(a, b) for a in operands(c) for b in writes) for c in calls[start + 1 : stop])
+        any(overlap(a, b) for a in written(c) for b in touches) or
+        any(overlap(a, b) for a in operands(c) for b in writes) for c in calls[start + 1 : stop])
 
 
 def _tilewise(call: Call, then: Call) -> bool:
@@ -104,12 +104,12 @@ def _tilewise(call: Call, then: Call) -> bool:
     A slot ``w`` of a gradient kernel is read by the very tile whose update overwrites it.
     """
     reads = [t for n, t in zip(call.kernel.inputs, call.inputs) if t is not None and n != "w"]
-    return not any(_overlap(a, b) for a in (*reads, *call.outputs) for b in written(then))
+    return not any(overlap(a, b) for a in (*reads, *call.outputs) for b in written(then))
 
 
 def _meet(call: Call, then: Call) -> bool:
     own = [t for t in (*call.outputs, *call.inputs) if t is not None]
-    return any(_overlap(a, b) for a in own for b in written(then))
+    return any(overlap(a, b) for a in own for b in written(then))
 
 
 def join_activations(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
@@ -156,7 +156,7 @@ def join_slopes(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
         dy, y = slope["dy"], slope["y"]
         maker = makers.get(id(dy.base))
         if (maker is None or id(maker) in replaced or "y" not in maker.kernel.optional or maker["y"] is not None
-                or slope.attrs["kind"] not in maker.kernel.choices["activation"]
+                or slope.attrs["kind"] not in maker.kernel.choices.get("activation", ())
                 or readers[id(dy.base)] != 1 or id(dy.base) in fetched or not _made_before(y, maker, calls)):
             continue
         shape = maker.outputs[0].shape
@@ -221,7 +221,7 @@ def _span(t: Tensor) -> tuple[int, int]:
     return t.offset, t.offset + t.nbytes
 
 
-def _overlap(a: Tensor, b: Tensor) -> bool:
+def overlap(a: Tensor, b: Tensor) -> bool:
     (a0, a1), (b0, b1) = _span(a), _span(b)
     return a.memory is b.memory and a0 < b1 and b0 < a1
 

@@ -201,6 +201,31 @@ class Program:
             for array, value in before:
                 array[...] = value
 
+    def debug(self, feeds: Mapping[str, np.ndarray] | None = None, threads: int | None = None,
+              keep_gradients: bool = False):
+        """Run the program call by call and look at any buffer, on a copy of its memory.
+
+        See `fastnn.program.debugger.Debugger` for the parameters and all that can be done.
+        """
+        from .debugger import Debugger
+
+        return Debugger(self, feeds, threads, keep_gradients)
+
+    def diff(self, steps: int = 1, feeds: Mapping[str, np.ndarray] | None = None, threads: int | None = None):
+        """Compare each call of some steps with its NumPy meaning in float64; a report of the first that differs.
+
+        The program's own memory is left as it is. See `fastnn.program.debugger.Debugger.diff`.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> half = fastnn.traced(lambda x: x * 0.5)
+        >>> x = np.arange(4, dtype=np.float32)
+        >>> bool(half.program(x).diff(feeds={"x": x}))
+        True
+        """
+        return self.debug(feeds, threads).diff(steps)
+
     def draw_buffers(self, **options):
         """A picture of the buffer plan: levels across, workspace bytes up. Needs matplotlib; returns Axes."""
         from .explain import draw_buffers

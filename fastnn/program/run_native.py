@@ -96,6 +96,10 @@ class NativeRun:
         for form in self._own_forms:
             form.check()
 
+    def call(self, i: int, threads: int) -> None:
+        """Run call i and nothing else, for looking at a program call by call."""
+        self.executor.step_call(i, threads)
+
     def profile(self, steps, table, feeds) -> list:
         times = self.executor.profile(steps, self._feed_addresses(table, feeds, 0),
                                       [0] * len(self._fetch_names), machine.get_num_threads(), 0)

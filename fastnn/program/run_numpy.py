@@ -43,6 +43,11 @@ class NumpyRun:
             for call, inputs, outputs in line:
                 self.apply(call, inputs, outputs)
 
+    def call(self, i: int, threads: int) -> None:
+        """Run call i and nothing else, for looking at a program call by call."""
+        for line in self.lines[i]:
+            self.apply(*line)
+
     def apply(self, call, inputs, outputs) -> None:
         made = call.kernel.numpy(*map(self._value, inputs), **call.attrs)
         for out, value in zip(outputs, made if isinstance(made, tuple) else (made,), strict=True):

@@ -198,3 +198,12 @@ def test_dtypes_must_be_one_float():
         dense.infer(Array((2, 3)), Array((3, 4), np.dtype(np.float64)), None)
     with pytest.raises(ValueError, match="int64"):
         matmul.infer(Array((2, 3), np.dtype(np.int64)), Array((3, 4), np.dtype(np.int64)))
+
+
+def test_nothing_comes_back_through_a_dead_unit_not_even_nan():
+    """relu's derivative is a choice in every form, as in `activation_grad`: NaN * 0 would be NaN."""
+    dz, w = np.full((1, 2), np.nan, np.float32), np.ones((3, 2), np.float32)
+    y = np.array([[0.0, 1.0, np.nan]], np.float32)
+    for backend in ("native", "numpy"):
+        (dx,) = single.run(dense_grad_input, dz, w, y, backend=backend, activation="relu")
+        assert dx[0, 0] == 0 and np.isnan(dx[0, 1:]).all()

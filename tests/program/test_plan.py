@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fastnn
 from fastnn import ops
 from fastnn.kernels import optim
 from fastnn.kernels.dense import dense
@@ -274,3 +275,23 @@ def test_a_first_normalised_layer_makes_one_product_and_the_same_gradients(backe
     short, long = gradients_of(False), gradients_of(True)
     for name in short:
         np.testing.assert_allclose(short[name], long[name], rtol=0, atol=2e-5 * np.abs(long[name]).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("kinds", [("relu", "gelu"), ("elu", "silu"), ("tanh", "relu"), ("gelu", "softplus")])
+def test_activations_one_after_another_have_their_gradients(kinds, monkeypatch):
+    """The derivative of the second is no part of the first one's, whichever of x and y they are found from."""
+    def gradient():
+        w = fastnn.Variable(np.linspace(-1, 1, 20).reshape(4, 5), name="w")
+
+        @fastnn.program
+        def step(x):
+            y = x @ w
+            for kind in kinds:
+                y = fastnn.activations.get(kind)(y)
+            return fastnn.gradients(ops.mean(y * y), [w])[0]
+
+        return step(np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4))
+
+    joined = gradient()
+    monkeypatch.setattr(fuse, "join_slopes", lambda calls, wanted: calls)
+    np.testing.assert_array_equal(joined, gradient())
