@@ -1,9 +1,9 @@
 """The cost model: what a call takes on this machine, before it runs.
 
 A call is bound by its arithmetic, by the level of memory that its data comes from, or by neither: then by what it costs
-to call it at all. All three are estimated, from what was measured of the machine (`fastnn.machine.ceilings`), from where
-the data is (`residency`) and from one table, `COSTS`, of what each kernel does beside multiplying and adding. The
-bound is the roofline of Williams, Waterman & Patterson (2009) with one roof for each cache.
+to call it at all. All three are estimated: from what was measured of the machine (`fastnn.machine.ceilings`), from
+where the data is (`residency`) and from one table, `COSTS`, of what each kernel does beside multiplying and adding.
+The bound is the roofline of Williams, Waterman & Patterson (2009) with one roof for each cache.
 
 `COSTS` comes from ``benchmarks/costs.py --table``, which times every kernel alone on small shapes in L1. The numbers of
 the matrix products come from ``benchmarks/costs.py --products``.
@@ -318,7 +318,7 @@ def padded(n: int, lanes: int) -> int:
 
 
 def _product(call: Call, fetched: Fetched, machine: Machine) -> Prediction:
-    """A matrix product: fetching from L2 hides behind the arithmetic, packing and what comes from further away don't."""
+    """A matrix product: fetching from L2 hides behind the arithmetic; packing and fetching from further away don't."""
     rows, columns, terms = shape_of(call)
     peak, l2 = machine.roof.peak * 1e9, machine.speed("L2") * 1e9
     arithmetic = 2.0 * rows * padded(columns, machine.lanes) * terms / (MICRO * peak)

@@ -97,17 +97,20 @@ def interpreted(case: Case) -> Advice | None:
 def batch(case: Case) -> Advice | None:
     """A larger batch: what a step costs whatever its batch is halved per row when the batch is doubled.
 
-    That is the latency of all calls, the meetings of levels, and the updates of the optimizer.
+    That is the latency of all calls, the meetings of levels, the updates of the optimizer, and what products wait for
+    their weights.
     """
     if not case.program.feeds and not case.program.sources:
         return None
     updates = sum(p.seconds for p, call in zip(case.model.calls, case.program.calls) if _is_update(call))
     latency = sum(p.latency for p, call in zip(case.model.calls, case.program.calls) if not _is_update(call))
+    latency += sum(max(0.0, p.seconds - p.latency - p.arithmetic)
+                   for p, call in zip(case.model.calls, case.program.calls) if is_product(call))
     meetings = MEETING * sum(level.shared for level in case.report.levels)
     fixed = latency + updates / (case.report.threads if case.step < case.alone else 1) + meetings
     gain = min(0.5, 0.5 * fixed / case.step)
     return Advice("batch", f"a batch twice as large: {percent(2 * gain)} of a step does not depend on its rows "
-                           f"(calling kernels, updating weights), so a row would take {percent(gain)} less", gain)
+                           f"(calling kernels, reading and updating weights), so a row would take {percent(gain)} less", gain)
 
 
 def width(case: Case) -> Advice | None:
@@ -125,8 +128,8 @@ def width(case: Case) -> Advice | None:
     (layer, n), most = max(waste.items(), key=lambda item: item[1])
     wider, narrower = padded(n, lanes), n // lanes * lanes
     other = f"; {narrower} would cost {percent((n - narrower) / n)} less than that" if narrower else ""
-    return Advice("width", f"{layer}: {n} columns take as long as {wider}, since vectors hold {lanes}; with {wider} they "
-                           f"would be free{other}. {percent(most / case.alone)} of the step computes nothing",
+    return Advice("width", f"{layer}: {n} columns take as long as {wider}, since vectors hold {lanes}; with {wider} "
+                           f"they would be free{other}. {percent(most / case.alone)} of the step computes nothing",
                   most / case.alone)
 
 
@@ -188,8 +191,8 @@ def far_from_roof(case: Case) -> Advice | None:
         return None
     c, p, seconds = worst
     return Advice("roof", f"call {c.number} ({c.kernel}) takes {duration(seconds)} where the model expects "
-                          f"{duration(p.seconds)} (bound by {c.verdict}): something else used the machine, or the kernel "
-                          "can be better", lost / case.alone)
+                          f"{duration(p.seconds)} (bound by {c.verdict}): something else used the machine, or the "
+                          "kernel can be better", lost / case.alone)
 
 
 def input_norm(case: Case) -> Advice | None:

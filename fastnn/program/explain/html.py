@@ -11,16 +11,18 @@ from .text import advice_lines, heading, path_lines, rows
 
 if TYPE_CHECKING:
     from ...machine import Ceilings
+    from ...models.plan import Plan
     from .record import Report
 
 #: one hue for each verdict; text stays readable on light and dark pages, since only a bar is coloured
 COLOURS = {"arithmetic": "#3b7dd8", "L1": "#2a9d8f", "L2": "#6a994e", "L3": "#e9a03b", "memory": "#d1495b",
            "latency": "#8d8d8d"}
 CELL = "padding:1px 8px;white-space:nowrap;"
-LEFT = {"kernel", "buffers", "verdict", "memory", "kind", ""}
+LEFT = {"kernel", "buffers", "verdict", "memory", "kind", "planned", ""}
 
 
-def html_table(heads: Sequence[str], body: Iterable[Sequence[str]], bars: Sequence[tuple[float, str] | None] = ()) -> str:
+def html_table(heads: Sequence[str], body: Iterable[Sequence[str]],
+               bars: Sequence[tuple[float, str] | None] = ()) -> str:
     """A table whose cells are text (escaped here); `bars` are (share of the width, colour) drawn behind rows."""
     def cell(tag: str, head: str, text: str, style: str = "") -> str:
         align = "left" if head in LEFT else "right"
@@ -95,4 +97,10 @@ def ceilings_html(roof: Ceilings) -> str:
             + html_table(("", "measured", "working set"), body) + "</div>")
 
 
-__all__ = ["ceilings_html", "html_table", "paragraphs", "report_html"]
+def plan_html(plan: Plan) -> str:
+    """A plan as a table."""
+    title = f'<div style="font-weight:bold;margin:4px 0;">{escape(plan.heading)}</div>'
+    return f'<div class="fastnn-plan">{title}\n' + html_table(("", "planned"), plan.lines()) + "</div>"
+
+
+__all__ = ["ceilings_html", "html_table", "paragraphs", "plan_html", "report_html"]

@@ -117,7 +117,8 @@ class Report:
         return report_html(self)
 
 
-def report(program: Program, threads: int | None = None, predict: bool | None = None) -> Report:
+def report(program: Program, threads: int | None = None, predict: bool | None = None,
+           model: Forecast | None = None) -> Report:
     """What there is to say about a program, predicted and, after `Program.profile`, measured.
 
     Parameters
@@ -125,11 +126,13 @@ def report(program: Program, threads: int | None = None, predict: bool | None = 
     threads : the current number by default.
     predict : whether to ask the cost model, which measures the ceilings of this machine once in a process (below a
         second). By default it is asked if the compiled modules are there and the program runs on them.
+    model : what it says, if that is known already.
     """
     threads = threads or (1 if program.backend == "numpy" else machine.get_num_threads())
     if predict is None:
         predict = program.backend != "numpy" or program.times is not None
-    model = forecast(program, threads) if predict and tables.native_available() else None
+    if model is None and predict and tables.native_available():
+        model = forecast(program, threads)
     roof = ceilings(threads) if program.times or model else None
     found = Report(program.name, program.backend, threads, measured=dict(program.step_times))
     found.calls = _records(program, threads, model, roof)

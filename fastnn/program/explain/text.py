@@ -125,9 +125,9 @@ def path_lines(found: Report) -> list[str]:
     if found.gained is not None:
         shared = sum(level.work for level in found.levels if level.shared)
         work = sum(level.work for level in found.levels) or 1.0
-        lines.append(f"{plural(found.threads, 'thread')} gained a factor of {found.gained:.2f}: {percent(shared / work)} "
-                     f"of the work is in levels that they share; no number of threads gets below "
-                     f"{duration(found.floor)}")
+        lines.append(f"{plural(found.threads, 'thread')} gained a factor of {found.gained:.2f}: "
+                     f"{percent(shared / work)} of the work is in levels that they share; no number of threads gets "
+                     f"below {duration(found.floor)}")
     return lines
 
 
