@@ -38,12 +38,14 @@ def get_num_threads() -> int:
 def set_num_threads(n: int | None) -> None:
     """Run programs on `n` threads from now on; None: on as many as at the start. Results do not depend on it."""
     global _threads
-    if n is None:
-        _threads = None
-        return
+    _threads = None if n is None else check_num_threads(n)
+
+
+def check_num_threads(n: int) -> int:
+    """n, or ValueError if programs can't run on so many threads."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= _MAX_THREADS:
         raise ValueError(f"The number of threads must be a whole number from 1 to {_MAX_THREADS}, not {n!r}.")
-    _threads = int(n)
+    return int(n)
 
 
 def _default_threads() -> int:
@@ -215,6 +217,11 @@ class Ceilings:
         """The least time for this much arithmetic and this many bytes moved."""
         return max(flops / (self.peak * 1e9), nbytes / (self.bandwidth(nbytes) * 1e9))
 
+    def _repr_html_(self) -> str:
+        from .program.explain.html import ceilings_html
+
+        return ceilings_html(self)
+
     def __str__(self) -> str:
         sizes = ", ".join(f"{self.names[s]} {self.copy[s]:.0f}" for s in sorted(self.copy))
         return f"{self.threads} thread(s): {self.peak:.0f} GFLOP/s; copy GB/s: {sizes}"
@@ -230,7 +237,7 @@ def ceilings(threads: int | None = None) -> Ceilings:
     sizes = {threads * l1 // 2: "L1", threads * l2 // 2: "L2"}
     if l3 >= 4 * threads * l2:
         sizes[l3 // 4] = "L3"
-    sizes[min(max(64 << 20, 3 * l3), 512 << 20)] = "memory"
+    sizes[min(max(128 << 20, 4 * l3), 512 << 20)] = "memory"
     peak = measure_peak(threads)  # first: it also gives each thread the time to find its core
     return Ceilings(threads, peak, {size: measure_copy(size, threads) for size in sizes}, sizes)
 
@@ -265,9 +272,11 @@ def measure_copy(nbytes: int, threads: int | None = None) -> float:
 def _best(once, threads: int = 1, at_least: int = 3) -> float:
     """The shortest of several timings; `once` runs the thing and returns its seconds.
 
-    Several threads get longer: they may need a while until each has a core.
+    Several threads get longer: they may need a while until each has a core. What takes long gets longer too: memory
+    is shared with whoever else is on the machine.
     """
-    end = time.perf_counter() + (0.02 if threads == 1 else 0.06)
+    first = once()
+    end = time.perf_counter() + max(0.02 if threads == 1 else 0.06, min(8 * first, 0.15))
     times: list[float] = []
     while len(times) < at_least or time.perf_counter() < end:
         times.append(once())

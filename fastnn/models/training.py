@@ -13,12 +13,13 @@ from ..warnings import FastnnWarning
 from .compiling import Compiled
 from .data import ArrayData, adapt, check_batch_size, check_steps, training_data
 from .passes import Meter, Pass, size_of_batches
+from .plan import Planner
 from .step import InferenceProgram, ShortCall, StepProgram, nested_like, shaped_like, signature
 
 PREDICT_ROWS = 4096  # rows converted to float32 at a time for predict
 
 
-class Trainer(Compiled):
+class Trainer(Planner, Compiled):
     """The training half of a model."""
 
     def _warn_if_thawed(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
+from .. import machine
 from ..kernels.spec import Call
 from . import fuse
 from .backend import get_backend
@@ -17,6 +19,7 @@ from .variable import aligned_zeros, layout_epoch
 
 CALIBRATE = 16  #: a run of so many steps is worth timing its calls first ...
 TIMED = 5  #: ... over so many
+FOREVER = 1e9  #: a budget that does not end
 BUDGET = 0.05  #: seconds after which a native run returns to Python, for Ctrl-C and callbacks
 
 
@@ -42,6 +45,8 @@ class Program:
     step : number of the next step; the trainer sets it, `run` advances it.
     lock : held while the program runs, since it has one workspace; take it to bind, run and look in one go.
     wide : whether it computes in float64.
+    times : seconds of each call, after `profile`; `call_times` and `step_times` hold those of the calls and of whole
+        steps by the number of threads.
     """
 
     def __init__(self, graph: Graph, backend: str | None = None, join: bool = True):
@@ -76,6 +81,8 @@ class Program:
         if self.wide:
             self.backend = "numpy"
         self.times: list[float] | None = None
+        self.call_times: dict[int, list[float]] = {}
+        self.step_times: dict[int, float] = {}
         self._run = self._executor()
 
     # ------------------------------------------------------------------ memory
@@ -178,16 +185,49 @@ class Program:
 
         return table(self, **options)
 
-    def profile(self, steps: int = 20, feeds=None) -> list:
-        """Time every call over some steps; `explain` then shows the times. Returns seconds per call (minimum).
+    def report(self, **options):
+        """What `explain` says as data: a `fastnn.program.explain.Report`, which a notebook shows as HTML."""
+        from .explain import report
+
+        return report(self, **options)
+
+    def _repr_html_(self) -> str:
+        return self.report(predict=bool(self.times))._repr_html_()
+
+    def profile(self, steps: int = 20, feeds=None, threads: int | None = None) -> list:
+        """Time every call, and whole steps; `explain` then shows the times. Returns seconds per call (minimum).
 
         The steps are real ones, so what they overwrite (weights, optimizer state) is put back afterwards.
+
+        Parameters
+        ----------
+        steps : how many steps each time is the minimum over; feeds hold as many rows.
+        threads : the current number by default. More than one: everything is timed on one thread too, so that
+            `explain` can say what the others gained.
         """
+        threads = machine.get_num_threads() if threads is None else machine.check_num_threads(threads)
+        if self.backend == "numpy":
+            threads = 1
         with self.lock:
             self.check_layout()
+            table = self.table(steps)
             with self._left_alone():
-                self.times = self._run.profile(steps, self.table(steps), feeds or {})
+                for n in sorted({1, threads}):
+                    self.call_times[n] = self._run.profile(steps, table, feeds or {}, n)
+                    self.step_times[n] = self._time_steps(steps, table, feeds or {}, n)
+            self.times = self.call_times[threads]
             return self.times
+
+    def _time_steps(self, steps: int, table, feeds, threads: int) -> float:
+        """Seconds of a step in a run of so many; the shortest of several runs."""
+        times = []
+        for _ in range(TIMED):
+            start = time.perf_counter()
+            done = 0
+            while done < steps:
+                done += self._run.run(steps - done, table[done:], feeds, {}, done, FOREVER, threads)
+            times.append((time.perf_counter() - start) / steps)
+        return min(times)
 
     @contextmanager
     def _left_alone(self) -> Iterator[None]:

@@ -84,10 +84,10 @@ class NativeRun:
                                       1, offset)
         self.executor.set_costs([least * 1e-9 for least, _ in times])
 
-    def run(self, steps, table, feeds, fetches, offset, budget) -> int:
+    def run(self, steps, table, feeds, fetches, offset, budget, threads=None) -> int:
         out = [self._check(fetches.get(n), self.program.fetches[n], n) for n in self._fetch_names]
         done = self.executor.run(steps, self._feed_addresses(table, feeds, offset), out,
-                                 machine.get_num_threads(), budget, offset)
+                                 threads or machine.get_num_threads(), budget, offset)
         self.check()
         return done
 
@@ -100,7 +100,7 @@ class NativeRun:
         """Run call i and nothing else, for looking at a program call by call."""
         self.executor.step_call(i, threads)
 
-    def profile(self, steps, table, feeds) -> list:
+    def profile(self, steps, table, feeds, threads=None) -> list:
         times = self.executor.profile(steps, self._feed_addresses(table, feeds, 0),
-                                      [0] * len(self._fetch_names), machine.get_num_threads(), 0)
+                                      [0] * len(self._fetch_names), threads or machine.get_num_threads(), 0)
         return [least * 1e-9 for least, _ in times]

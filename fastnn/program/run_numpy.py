@@ -53,7 +53,7 @@ class NumpyRun:
         for out, value in zip(outputs, made if isinstance(made, tuple) else (made,), strict=True):
             out[...] = value
 
-    def run(self, steps, table, feeds, fetches, offset, budget) -> int:
+    def run(self, steps, table, feeds, fetches, offset, budget, threads=None) -> int:
         p, stop = self.program, time.perf_counter() + budget
         with np.errstate(all="ignore"):
             for s in range(steps):
@@ -67,7 +67,7 @@ class NumpyRun:
                     return s + 1
         return steps
 
-    def profile(self, steps, table, feeds) -> list:
+    def profile(self, steps, table, feeds, threads=None) -> list:
         best = [float("inf")] * len(self.lines)
         with np.errstate(all="ignore"):
             for s in range(steps):

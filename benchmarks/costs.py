@@ -1,0 +1,198 @@
+"""What do kernels cost beside arithmetic and bandwidth? Measures the table that `model.plan` predicts with.
+
+    taskset -c 0 python benchmarks/costs.py [kernel ...] [--seconds 0.02] [--table] [--json]
+
+Each kernel runs alone on one thread over small shapes whose arrays stay in L1, and
+
+    seconds = launch + lines * line + elements * element
+
+is fitted to the times by non-negative least squares on relative errors (Lawson & Hanson, 1974). `elements` are those of
+the largest array, `lines` the rows of a loss or softmax, the columns of a normalisation, the result of a reduction. An
+element's cost is said in multiply-adds of the measured peak (FLOPs), so that it scales with a machine's vectors and
+clock; launch and line in nanoseconds. `worst` is the largest relative error of the fit over the shapes. None of the
+shapes is one of a workload on which predictions are judged. `--table` prints `COSTS` of `fastnn/program/costs.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+from common import Report, aligned, native, parser
+
+from fastnn import machine
+from fastnn.kernels import activation, data, dropout, elementwise, loss, metric, norm, optim, reduce
+from fastnn.program import costs
+
+SHAPES = ((1, 16), (1, 256), (4, 48), (24, 12), (48, 10), (12, 33), (16, 64), (3, 400), (40, 27), (2, 900))
+
+
+def normal(*names):
+    """Inputs that are matrices of normal values, one for each slot."""
+    return lambda rng, shape: tuple(rng.standard_normal(shape, np.float32) for _ in names)
+
+
+def positive(*names):
+    return lambda rng, shape: tuple(rng.uniform(0.5, 2, shape).astype(np.float32) for _ in names)
+
+
+def slots(kernel):
+    """Inputs of a loss, a metric, a normalisation or an update by the names of its slots."""
+
+    def make(rng, shape):
+        rows, columns = shape
+        made = []
+        for name in kernel.inputs:
+            if name == "labels":
+                made.append(rng.integers(0, columns, rows).astype(np.int32))
+            elif name in getattr(kernel, "scalars", ()):
+                made.append(np.float32(0.9) if name == "scale" else np.float64(1e-3))
+            elif isinstance(kernel, optim.Flat):
+                made.append(rng.uniform(0.5, 2, rows * columns).astype(np.float32))
+            elif name in ("gamma", "beta", "mean", "rstd", "moving_mean", "moving_var"):
+                made.append(rng.uniform(0.5, 1, columns).astype(np.float32))
+            elif name == "g":
+                made.append(rng.standard_normal(rows, np.float32))
+            else:
+                x = rng.uniform(0.1, 0.9, shape).astype(np.float32)
+                made.append(x / x.sum(1, keepdims=True) if name == "p" and "binary" not in kernel.name else x)
+        return tuple(made)
+
+    return make
+
+
+def slope(kind):
+    """Inputs of `activation_grad`."""
+    def make(rng, shape):
+        dy, x = normal("dy", "x")(rng, shape)
+        return (dy, None, activation.value(kind, x, 1.0)) if kind in activation.FROM_OUTPUT else (dy, x, None)
+    return make
+
+
+def entries() -> dict:
+    """key of the table -> (kernel, maker of inputs, attributes)."""
+    e, found = elementwise, {}
+    for kind in activation.KINDS:
+        if kind != "linear":
+            found[f"activation/{kind}"] = (activation.activation, normal("x"), {"kind": kind})
+            found[f"activation_grad/{kind}"] = (activation.activation_grad, slope(kind), {"kind": kind})
+    for kernel in (activation.softmax, activation.log_softmax):
+        found[kernel.name] = (kernel, normal("x"), {})
+    for kernel in (activation.softmax_grad, activation.log_softmax_grad):
+        found[kernel.name] = (kernel, normal("dy", "y"), {})
+    for kernel in (e.add, e.subtract, e.multiply, e.divide, e.maximum, e.minimum, e.power, e.greater):
+        found[kernel.name] = (kernel, positive("a", "b"), {})
+    found["where"] = (e.where, positive("c", "a", "b"), {})
+    for kernel in (e.negative, e.exp, e.log, e.sqrt, e.square, e.absolute, e.sign, e.reciprocal, e.log1p, e.expm1,
+                   e.erf, e.copy):
+        found[kernel.name] = (kernel, positive("x"), {})
+    found["affine"] = (e.affine, normal("x"), {"scale": 2.0, "offset": 1.0})
+    found["clip"] = (e.clip, normal("x"), {"low": -1.0, "high": 1.0})
+    found["clip_grad"] = (e.clip_grad, normal("dy", "x"), {"low": -1.0, "high": 1.0})
+    found["dropout"] = (dropout.dropout, lambda rng, shape: (*normal("x")(rng, shape), np.float64(3)),
+                        dict(rate=0.2, key0=1, key1=2))
+    for kernel in (reduce.reduce_sum, reduce.reduce_mean, reduce.reduce_max):
+        for axis, name in ((0, "first"), (1, "last")):
+            found[f"{kernel.name}/{name}"] = (kernel, normal("x"), {"axes": (axis,)})
+    found["transpose"] = (reduce.transpose, normal("x"), {"perm": None})
+    for kernel in (norm.batch_norm, norm.batch_norm_grad, norm.batch_norm_grad_parameters, norm.batch_norm_inference,
+                   norm.batch_norm_inference_grad, loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad,
+                   loss.softmax_cross_entropy_dense, loss.softmax_cross_entropy_dense_grad, loss.cross_entropy,
+                   loss.cross_entropy_grad, loss.cross_entropy_dense, loss.cross_entropy_dense_grad,
+                   loss.sigmoid_cross_entropy, loss.sigmoid_cross_entropy_grad, loss.binary_cross_entropy,
+                   loss.binary_cross_entropy_grad, loss.squared_error, loss.squared_error_grad, loss.absolute_error,
+                   loss.absolute_error_grad, metric.sparse_categorical_hits, metric.categorical_hits,
+                   metric.binary_hits, optim.sgd, optim.momentum, optim.rmsprop, optim.rmsprop_momentum,
+                   optim.rmsprop_centered, optim.adam, optim.adamw, optim.scale_inplace, optim.add_inplace):
+        found[kernel.name] = (kernel, slots(kernel), {})
+    found["clip_inplace"] = (optim.clip_inplace, slots(optim.clip_inplace), {"limit": 1.0})
+    found["l2_grad_inplace"] = (optim.l2_grad_inplace, slots(optim.l2_grad_inplace), {"coefficient": 0.1})
+    found["sum_of_squares"] = (optim.sum_of_squares, lambda rng, shape: (normal("g")(rng, shape)[0].ravel(),), {})
+    found["weighted_sum"] = (loss.weighted_sum, lambda rng, shape: (normal("v")(rng, shape)[0].ravel(), None), {})
+    found["gather_rows"] = (data.gather_rows, rows_of(np.float32), {"source": "float32"})
+    found["gather_rows/uint8"] = (data.gather_rows, rows_of(np.uint8), {"source": "uint8", "scale": 1 / 255})
+    found["gather_labels"] = (data.gather_labels, labels_of, {"source": "int64"})
+    return found
+
+
+def rows_of(dtype):
+    return lambda rng, shape: (rng.integers(0, 200, shape).astype(dtype), rng.integers(0, shape[0], shape[0]))
+
+
+def labels_of(rng, shape):
+    n = shape[0] * shape[1]
+    return rng.integers(0, 10, n), rng.integers(0, n, n)
+
+
+def least(run, seconds: float) -> float:
+    """Seconds of one repetition, the best of many."""
+    run(20, 1)
+    start = time.perf_counter()
+    run(20, 1)
+    repeats = max(1, int(2e-4 * 20 / max(time.perf_counter() - start, 1e-9)))
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        run(repeats, 1)
+        best = min(best, (time.perf_counter() - start) / repeats)
+    return best
+
+
+def fit(key: str, seconds: float, overhead: float, peak: float) -> dict:
+    """The row of one kernel."""
+    from scipy.optimize import nnls
+
+    kernel, make, attrs = entries()[key]
+    features, times = [], []
+    for shape in SHAPES:
+        inputs = tuple(x if x is None or not np.ndim(x) else aligned(x)
+                       for x in make(np.random.default_rng(0), shape))
+        inputs = tuple(np.asarray(x) if x is not None else None for x in inputs)
+        run, call = native(kernel, inputs, **attrs)
+        lines, elements = costs.extent(call)
+        features.append((1e-9, 1e-9 * lines, elements / (peak * 1e9)))
+        times.append(max(least(run, seconds) - overhead, 2e-9))
+    features, times = np.array(features), np.array(times)
+    found, _ = nnls(features / times[:, None], np.ones(len(times)))
+    worst = float(np.abs(features @ found / times - 1).max())
+    return dict(kernel=key, launch=found[0], line=found[1], element=found[2], worst=worst)
+
+
+def empty_step(seconds: float) -> float:
+    """Seconds of a step whose only call does nothing: what the executor itself takes."""
+    from fastnn.kernels.native import core
+    from fastnn.kernels.native import machine as probes
+
+    program = core.Executor([(probes.KERNELS["probe_nothing"], [], [], [], 1, 1, 0, 0, 1e-9, None)])
+    return least(lambda n, threads: program.run(n, [], [], threads, 1e9), seconds)
+
+
+def main(argv=None) -> None:
+    p = parser(__doc__)
+    p.add_argument("kernels", nargs="*", help="keys of the table; all by default")
+    p.add_argument("--seconds", type=float, default=0.02, help="for each shape")
+    p.add_argument("--table", action="store_true", help="as Python source")
+    args = p.parse_args(argv)
+    known = entries()
+    unknown = set(args.kernels) - set(known)
+    if unknown:
+        sys.exit(f"There is no entry {sorted(unknown)[0]!r}; there are {', '.join(known)}.")
+    peak = machine.measure_peak(1)
+    overhead = empty_step(0.1)
+    report = Report("costs", args.json, {"kernel": "32s", "launch": "7.1f", "line": "7.2f", "element": "7.2f",
+                                         "worst": "5.0%"})
+    report.say(f"peak {peak:.0f} GFLOP/s; an empty step {overhead * 1e9:.0f} ns")
+    rows = []
+    for key in args.kernels or known:
+        rows.append(fit(key, args.seconds, overhead, peak))
+        report.add(**rows[-1])
+    if args.table:
+        print("COSTS = {")
+        for row in rows:
+            print(f'    "{row["kernel"]}": Cost({row["launch"]:.0f}, {row["line"]:.1f}, {row["element"]:.2f}),')
+        print("}")
+
+
+if __name__ == "__main__":
+    main()
