@@ -129,16 +129,16 @@ COSTS = {
 }
 COLD = 15.0  #: nanoseconds that a call takes more among others than when it is repeated: code and branches are new
 #: nanoseconds that a row of the user's data takes to arrive if it stands at a random place of that level
-MISS = {"L2": 2.0, "L3": 15.0, "memory": 100.0}
+MISS = {"L2": 2.0, "L3": 15.0, "memory": 80.0}
 #: nanoseconds that each of the first lines of an array takes, before it is fetched ahead
 FIRST = {"L2": 1.0, "L3": 7.0, "memory": 25.0}
 # Products: the share of the peak that the micro-kernels reach, and bytes moved in L2 per element beside them.
 PRODUCT_LAUNCH = 50.0  #: nanoseconds
-MICRO = 0.975  #: of the peak, at whole vectors
+MICRO = 0.98  #: of the peak, at whole vectors
 STORED = 5.0  #: bytes per element of the result
 TURNED = 9.0  #: bytes per element of an operand that is turned around: it is read and written once more
 PACKED = 4.0  #: the same for one that is packed as it stands, most of which hides behind the first panel of rows
-STRIDED = 1.5  #: panels of an operand beyond L2 arrive so many times more slowly than a copy: rows are far apart
+STRIDED = 1.25  #: panels of an operand beyond L2 arrive so many times more slowly than a copy: rows are far apart
 PACK_ROWS, PACK_FROM = 31, 1 << 18  #: rows and elements from which on `dense` packs its weights
 SCALED = 12.0  #: FLOPs per element of the weight for `norm_dense_grad`'s way back through the normalisation
 LANES = {"v2": 4, "neon": 4, "v3": 8, "v4": 16}  #: floats of a vector

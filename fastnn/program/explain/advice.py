@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ... import machine
 from ..costs import COSTS, LANES, is_product, padded, shape_of
+from ..fuse import operands
 from ..timeline import MEETING, step_seconds
 from .numbers import duration, percent
 
@@ -104,7 +105,7 @@ def batch(case: Case) -> Advice | None:
         return None
     updates = sum(p.seconds for p, call in zip(case.model.calls, case.program.calls) if _is_update(call))
     latency = sum(p.latency for p, call in zip(case.model.calls, case.program.calls) if not _is_update(call))
-    latency += sum(max(0.0, p.seconds - p.latency - p.arithmetic)
+    latency += sum(max(0.0, p.seconds - p.latency - p.arithmetic) * _lasting(call)
                    for p, call in zip(case.model.calls, case.program.calls) if is_product(call))
     meetings = MEETING * sum(level.shared for level in case.report.levels)
     fixed = latency + updates / (case.report.threads if case.step < case.alone else 1) + meetings
@@ -243,6 +244,12 @@ def cheaper_activation(case: Case) -> Advice | None:
     most = max(kinds, key=kinds.get)
     gain /= case.alone
     return Advice("activation", f"relu in place of {most}: its exponentials take {percent(gain)} of the step", gain)
+
+
+def _lasting(call) -> float:
+    """The share of a call's bytes that outlive the step: weights and what belongs to them."""
+    tensors = operands(call)
+    return sum(t.nbytes for t in tensors if t.memory.array is not None) / max(sum(t.nbytes for t in tensors), 1)
 
 
 def _is_update(call) -> bool:
