@@ -1,4 +1,4 @@
-"""Does `model.plan` tell the truth? Predicted and measured times of training steps over the workloads of a harness.
+"""Does `model.plan` tell the truth? Predicted and measured times of steps over the workloads of a harness.
 
     python benchmarks/plan.py --harness FOLDER [mlp_bn tabular ...] [--threads 1 2] [--seconds 3] [--json]
 

@@ -111,7 +111,8 @@ def batch(case: Case) -> Advice | None:
     fixed = latency + updates / (case.report.threads if case.step < case.alone else 1) + meetings
     gain = min(0.5, 0.5 * fixed / case.step)
     return Advice("batch", f"a batch twice as large: {percent(2 * gain)} of a step does not depend on its rows "
-                           f"(calling kernels, reading and updating weights), so a row would take {percent(gain)} less", gain)
+                           f"(calling kernels, reading and updating weights), so a row would take {percent(gain)} "
+                           "less", gain)
 
 
 def width(case: Case) -> Advice | None:
