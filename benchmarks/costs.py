@@ -1,6 +1,6 @@
 """What do kernels cost beside arithmetic and bandwidth? Measures the table that `model.plan` predicts with.
 
-    taskset -c 0 python benchmarks/costs.py [kernel ...] [--seconds 0.02] [--table] [--json]
+    taskset -c 0 python benchmarks/costs.py [kernel ...] [--seconds 0.02] [--table | --products] [--json]
 
 Each kernel runs alone on one thread over small shapes whose arrays stay in L1, and
 
@@ -8,9 +8,13 @@ Each kernel runs alone on one thread over small shapes whose arrays stay in L1, 
 
 is fitted to the times by non-negative least squares on relative errors (Lawson & Hanson, 1974). `elements` are those of
 the largest array, `lines` the rows of a loss or softmax, the columns of a normalisation, the result of a reduction. An
-element's cost is said in multiply-adds of the measured peak (FLOPs), so that it scales with a machine's vectors and
-clock; launch and line in nanoseconds. `worst` is the largest relative error of the fit over the shapes. None of the
-shapes is one of a workload on which predictions are judged. `--table` prints `COSTS` of `fastnn/program/costs.py`.
+element's cost is said in FLOPs at the measured peak, so that it scales with a machine's vectors and clock; launch and
+line in nanoseconds. `worst` is the largest relative error of the fit over the shapes. `--table` prints `COSTS` of
+`fastnn/program/costs.py`.
+
+`--products` is about the matrix products instead, alone and with an update on their tiles: measured over predicted time
+for shapes on both sides of each cache. By this table the few constants of products in `fastnn/program/costs.py` were
+chosen. No shape here is one of a workload on which predictions are judged (`benchmarks/plan.py`).
 """
 
 from __future__ import annotations
@@ -21,11 +25,19 @@ import time
 import numpy as np
 from common import Report, aligned, native, parser
 
+import fastnn
 from fastnn import machine
-from fastnn.kernels import activation, data, dropout, elementwise, loss, metric, norm, optim, reduce
+from fastnn.kernels import activation, data, dense, dropout, elementwise, loss, metric, norm, optim, reduce
 from fastnn.program import costs
+from fastnn.program.graph import Graph
+from fastnn.program.model import forecast
+from fastnn.program.program import Program
 
 SHAPES = ((1, 16), (1, 256), (4, 48), (24, 12), (48, 10), (12, 33), (16, 64), (3, 400), (40, 27), (2, 900))
+
+PRODUCTS = ((1, 400, 500), (8, 400, 500), (40, 500, 200), (48, 400, 400), (32, 600, 500), (64, 700, 400),
+            (100, 512, 512), (64, 1200, 1200), (200, 1200, 600), (160, 900, 16), (160, 20, 900))  # rows, in, out
+KINDS = ("dense", "grad input", "grad weight", "norm grad", "weight+sgd", "weight+adam")
 
 
 def normal(*names):
@@ -168,12 +180,67 @@ def empty_step(seconds: float) -> float:
     return least(lambda n, threads: program.run(n, [], [], threads, 1e9), seconds)
 
 
+def product(kind: str, m: int, k: int, n: int) -> Program:
+    """One matrix product of a dense layer over variables, as a program."""
+    graph, rng = Graph(kind), np.random.default_rng(0)
+
+    def made(*shape):
+        return graph.tensor(fastnn.Variable(rng.uniform(0.5, 1, shape)))
+
+    x, w, dz, b = made(m, k), made(k, n), made(m, n), made(n)
+    with graph.active():
+        if kind == "dense":
+            outputs = [dense.dense(x, w, b)]
+        elif kind == "grad input":
+            outputs = [dense.dense_grad_input(dz, w, None)]
+        elif kind == "norm grad":
+            outputs = dense.norm_dense_grad(x, *(made(k) for _ in range(4)), w, dz, b, None)
+        else:
+            outputs = dense.dense_grad_weight(x, dz, None)
+        if kind.startswith("weight+"):
+            g, flat, rate = outputs[0].reshape(-1), w.reshape(-1), graph.constant(np.array(1e-3))
+            if kind == "weight+adam":
+                optim.adam(g, rate, rate, flat, made(k * n), made(k * n))
+            else:
+                optim.sgd(g, rate, flat)
+            outputs = []
+    for i, t in enumerate(outputs):
+        graph.fetch(f"y{i}", t)
+    return Program(graph)
+
+
+def products(seconds: float, as_json: bool) -> None:
+    """The table of `--products`."""
+    fastnn.set_num_threads(1)
+    report = Report("costs of products", as_json, {"product": "14s", **{kind: "11.2f" for kind in KINDS}})
+    ratios = []
+    for m, k, n in PRODUCTS:
+        row = {}
+        for kind in KINDS:
+            program = product(kind, m, k, n)
+
+            def run(steps, threads, program=program):
+                done = 0
+                while done < steps:
+                    done += program.run(steps - done)
+
+            row[kind] = least(run, seconds) / forecast(program, 1).seconds
+            ratios.append(row[kind])
+        report.add(product=f"{m}x{k}x{n}", **row)
+    report.say(f"measured / predicted from {min(ratios):.2f} to {max(ratios):.2f}, median {np.median(ratios):.2f}")
+    report.say(str(machine.ceilings(1)))
+
+
 def main(argv=None) -> None:
     p = parser(__doc__)
     p.add_argument("kernels", nargs="*", help="keys of the table; all by default")
     p.add_argument("--seconds", type=float, default=0.02, help="for each shape")
     p.add_argument("--table", action="store_true", help="as Python source")
+    p.add_argument("--products", action="store_true", help="matrix products: measured over predicted")
     args = p.parse_args(argv)
+    if args.products:
+        products(max(args.seconds, 0.1), args.json)
+        return
     known = entries()
     unknown = set(args.kernels) - set(known)
     if unknown:

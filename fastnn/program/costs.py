@@ -129,18 +129,19 @@ COSTS = {
 }
 COLD = 15.0  #: nanoseconds that a call takes more among others than when it is repeated: code and branches are new
 #: nanoseconds that a row of the user's data takes to arrive if it stands at a random place of that level
-MISS = {"L2": 2.0, "L3": 15.0, "memory": 100.0}
+MISS = {"L2": 2.0, "L3": 15.0, "memory": 80.0}
 #: nanoseconds that each of the first lines of an array takes, before it is fetched ahead
 FIRST = {"L2": 1.0, "L3": 7.0, "memory": 25.0}
 # Products: the share of the peak that the micro-kernels reach, and bytes moved in L2 per element beside them.
 PRODUCT_LAUNCH = 50.0  #: nanoseconds
-MICRO = 0.975  #: of the peak, at whole vectors
-STORED = 5.0  #: bytes per element of the result
+MICRO = 0.985  #: of the peak, at whole vectors
+STORED = 4.0  #: bytes per element of the result
 TURNED = 9.0  #: bytes per element of an operand that is turned around: it is read and written once more
 PACKED = 4.0  #: the same for one that is packed as it stands, most of which hides behind the first panel of rows
-STRIDED = 1.5  #: panels of an operand beyond L2 arrive so many times more slowly than a copy: rows are far apart
+STRIDED = 1.25  #: panels of an operand beyond L2 arrive so many times more slowly than a copy: rows are far apart
 PACK_ROWS, PACK_FROM = 31, 1 << 18  #: rows and elements from which on `dense` packs its weights
-SCALED = 12.0  #: FLOPs per element of the weight for `norm_dense_grad`'s way back through the normalisation
+SCALED_ROW = 15.0  #: nanoseconds per row of the weight for `norm_dense_grad`'s way back through the normalisation
+SCALED = 9.0  #: FLOPs per element of the weight for the same
 LANES = {"v2": 4, "neon": 4, "v3": 8, "v4": 16}  #: floats of a vector
 
 
@@ -318,17 +319,18 @@ def padded(n: int, lanes: int) -> int:
 
 
 def _product(call: Call, fetched: Fetched, machine: Machine) -> Prediction:
-    """A matrix product: fetching from L2 hides behind the arithmetic; packing and fetching from further away don't."""
+    """A matrix product: fetching from near hides behind the arithmetic; packing and fetching from far away don't."""
     rows, columns, terms = shape_of(call)
     peak, l2 = machine.roof.peak * 1e9, machine.speed("L2") * 1e9
     arithmetic = 2.0 * rows * padded(columns, machine.lanes) * terms / (MICRO * peak)
     arithmetic += (STORED * rows * columns + _packed(call)) / l2
     name, latency = call.kernel.name, (PRODUCT_LAUNCH + COLD) * 1e-9
     if name == "norm_dense_grad":
-        arithmetic += SCALED * rows * columns / peak
+        arithmetic += SCALED * rows * columns / peak + SCALED_ROW * rows * 1e-9
     arithmetic += _edges(call, rows * columns) / peak
     traffic = {level: s if level == "L2" else s * STRIDED for level, s in machine.traffic(fetched.nbytes).items()}
-    near = traffic.get("L2", 0.0)
+    # Forward products walk along the rows of their weights: what L3 holds of them comes ahead of time.
+    near = traffic.get("L2", 0.0) + (traffic.get("L3", 0.0) if name == "dense" else 0.0)
     seconds = latency + max(arithmetic, near) + sum(traffic.values()) - near
     traffic["L1"] = call.kernel.nbytes(call) / (machine.speed("L1") * 1e9)
     return Prediction(latency, arithmetic, traffic, seconds)

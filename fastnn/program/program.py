@@ -19,6 +19,7 @@ from .variable import aligned_zeros, layout_epoch
 
 CALIBRATE = 16  #: a run of so many steps is worth timing its calls first ...
 TIMED = 5  #: ... over so many
+PIECE = 3e-3  #: seconds of one run of steps while whole steps are timed
 FOREVER = 1e9  #: a budget that does not end
 BUDGET = 0.05  #: seconds after which a native run returns to Python, for Ctrl-C and callbacks
 
@@ -219,14 +220,13 @@ class Program:
             return self.times
 
     def _time_steps(self, steps: int, table, feeds, threads: int) -> float:
-        """Seconds of a step in a run of so many; the shortest of several runs."""
+        """Seconds of a step in a run of several; the shortest of many runs, each short so that others disturb few."""
+        piece = max(1, min(steps, int(PIECE / max(sum(self.call_times[threads]), 1e-9))))
         times = []
-        for _ in range(TIMED):
+        for first in [*range(0, steps - piece + 1, piece)] * TIMED:
             start = time.perf_counter()
-            done = 0
-            while done < steps:
-                done += self._run.run(steps - done, table[done:], feeds, {}, done, FOREVER, threads)
-            times.append((time.perf_counter() - start) / steps)
+            self._run.run(piece, table[first:], feeds, {}, first, FOREVER, threads)
+            times.append((time.perf_counter() - start) / piece)
         return min(times)
 
     @contextmanager

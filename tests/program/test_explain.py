@@ -12,6 +12,7 @@ from fastnn.extras import need
 from fastnn.kernels import optim
 from fastnn.kernels.dense import dense
 from fastnn.program import explain
+from fastnn.program.explain import record
 from fastnn.program.gradient import gradients
 from fastnn.program.graph import Graph
 from fastnn.program.program import Program
@@ -56,24 +57,24 @@ def test_numbers_are_aligned_right_and_rows_fit():
     program, _ = small()
     program.profile(2)
     for width in (None, 90):
-        lines = program.explain(width=width).splitlines()[1:-1]
+        lines = program.explain(width=width, predict=False).splitlines()[1:-1]
         end = lines[0].index("KiB") + 3
         assert all(line[end - 1] != " " and line[end : end + 1] in ("", " ") for line in lines)
         assert width is None or max(map(len, lines)) <= width
-    assert "..." in program.explain(width=90)
+    assert "..." in program.explain(width=90, predict=False)
 
 
 def test_shares_are_those_of_the_roofline(monkeypatch):
     program, _ = small()
     roof = types.SimpleNamespace(peak=100.0, bandwidth=lambda nbytes: 10.0)
-    monkeypatch.setattr(explain, "_ceilings", lambda: roof)
+    monkeypatch.setattr(record, "ceilings", lambda threads: roof)
     program.times = [1e-3] * len(program.calls)
-    first = program.explain().splitlines()[2]
+    first = program.explain(predict=False).splitlines()[2]
     assert first.endswith("15% flop") and "1.00 ms" in first  # 15.1 MFLOP take 151 us at 100 GFLOP/s
     program.times[0] = 1e-9
-    assert program.explain().splitlines()[2].split()[-1] == "flop"
-    monkeypatch.setattr(explain, "_ceilings", lambda: None)
-    assert "of peak" not in program.explain()
+    assert program.explain(predict=False).splitlines()[2].split()[-1] == "flop"
+    monkeypatch.setattr(record, "ceilings", lambda threads: None)
+    assert "of peak" not in program.explain(predict=False)
 
 
 def test_profiling_puts_the_weights_back():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ... import machine
 from ..costs import COSTS, LANES, is_product, padded, shape_of
+from ..fuse import operands
 from ..timeline import MEETING, step_seconds
 from .numbers import duration, percent
 
@@ -104,13 +105,14 @@ def batch(case: Case) -> Advice | None:
         return None
     updates = sum(p.seconds for p, call in zip(case.model.calls, case.program.calls) if _is_update(call))
     latency = sum(p.latency for p, call in zip(case.model.calls, case.program.calls) if not _is_update(call))
-    latency += sum(max(0.0, p.seconds - p.latency - p.arithmetic)
+    latency += sum(max(0.0, p.seconds - p.latency - p.arithmetic) * _lasting(call)
                    for p, call in zip(case.model.calls, case.program.calls) if is_product(call))
     meetings = MEETING * sum(level.shared for level in case.report.levels)
     fixed = latency + updates / (case.report.threads if case.step < case.alone else 1) + meetings
     gain = min(0.5, 0.5 * fixed / case.step)
     return Advice("batch", f"a batch twice as large: {percent(2 * gain)} of a step does not depend on its rows "
-                           f"(calling kernels, reading and updating weights), so a row would take {percent(gain)} less", gain)
+                           f"(calling kernels, reading and updating weights), so a row would take {percent(gain)} "
+                           "less", gain)
 
 
 def width(case: Case) -> Advice | None:
@@ -243,6 +245,12 @@ def cheaper_activation(case: Case) -> Advice | None:
     most = max(kinds, key=kinds.get)
     gain /= case.alone
     return Advice("activation", f"relu in place of {most}: its exponentials take {percent(gain)} of the step", gain)
+
+
+def _lasting(call) -> float:
+    """The share of a call's bytes that outlive the step: weights and what belongs to them."""
+    tensors = operands(call)
+    return sum(t.nbytes for t in tensors if t.memory.array is not None) / max(sum(t.nbytes for t in tensors), 1)
 
 
 def _is_update(call) -> bool:
