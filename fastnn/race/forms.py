@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .. import kernels  # noqa: F401  (fills KERNELS)
 from ..kernels import tables
-from ..kernels.spec import KERNELS
+from ..kernels.spec import KERNELS, Kernel
 
 COLUMNS = ("numpy", "numba", "native", "user", "torch", "jax")
 
@@ -43,8 +43,12 @@ class Forms:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def forms() -> Forms:
+def forms(*own: Kernel) -> Forms:
     """Which kernel has which forms; nothing is compiled or imported to find out.
+
+    Parameters
+    ----------
+    own : kernels of one's own, which then stand at the end.
 
     Examples
     --------
@@ -53,8 +57,9 @@ def forms() -> Forms:
     """
     from . import jax_forms, torch_forms
 
+    every = {**KERNELS, **{kernel.name: kernel for kernel in own}}
     native = tables.forms("native") if tables.native_available() else {}
-    has = {"numpy": lambda k: True, "numba": lambda k: tables.has_form("numba", k.name),
+    has = {"numpy": lambda k: True, "numba": lambda k: tables.has_form("numba", k.name) and not k.own_form,
            "native": lambda k: k.name in native, "user": lambda k: k.own_form is not None,
            "torch": lambda k: k.name in torch_forms.known(), "jax": lambda k: k.name in jax_forms.known()}
-    return Forms({name: frozenset(c for c in COLUMNS if has[c](kernel)) for name, kernel in KERNELS.items()})
+    return Forms({name: frozenset(c for c in COLUMNS if has[c](kernel)) for name, kernel in every.items()})

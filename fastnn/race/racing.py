@@ -74,10 +74,10 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
 # ---------------------------------------------------------------------- what is raced
 
 def _kernel(kernel: str | Kernel | Any) -> Kernel:
-    """The kernel of this name, the kernel itself, or the one behind an op (its attribute ``kernel``)."""
+    """The kernel of this name, the kernel itself, or the one behind an op or an optimizer made of a rule."""
     if isinstance(kernel, str):
         return entry(kernel).kernel
-    inner = kernel if isinstance(kernel, Kernel) else getattr(kernel, "kernel", None)
+    inner = kernel if isinstance(kernel, Kernel) else getattr(kernel, "rule", getattr(kernel, "kernel", None))
     if not isinstance(inner, Kernel):
         raise TypeError(f"What is raced is a kernel or the name of one, not {type(kernel).__name__}.")
     return inner

@@ -184,7 +184,8 @@ class Race:
         kernels, sizes = {row.kernel for row in self.rows}, {tuple(row.size.items()) for row in self.rows}
         points = []
         for row in self.ranking:
-            words = [row.kernel] * (len(kernels) > 1) + [describe(row.size)] * (len(sizes) > 1) + [row.label]
+            size = "x".join(map(str, row.size.values()))
+            words = [row.kernel] * (len(kernels) > 1) + [size] * (len(sizes) > 1) + [row.label]
             points.append(Point(" ".join(words), row.flops, row.nbytes, row.minimum))
         threads = sorted({row.threads or machine.get_num_threads() for row in self.rows})
         if title is None and len(kernels) == len(sizes) == 1:

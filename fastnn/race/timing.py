@@ -17,6 +17,9 @@ def take_turns(contenders: Mapping[Hashable, Callable[[int], object]], seconds: 
                before: Callable[[], object] | None = None) -> dict[Hashable, list[float]]:
     """Times of each contender per repetition. They take turns, so that other load on the machine meets all alike.
 
+    Each turn begins with a repetition that is not timed: it brings the arrays into the caches, and wakes the threads
+    of libraries that have threads of their own.
+
     Parameters
     ----------
     contenders : functions of the number of repetitions; short ones are timed many at a time.
@@ -42,6 +45,8 @@ def take_turns(contenders: Mapping[Hashable, Callable[[int], object]], seconds: 
     end = time.perf_counter() + seconds * len(contenders)
     while contenders and (time.perf_counter() < end or len(next(iter(times.values()))) < 3):
         for name, run in contenders.items():
+            if not before:
+                run(1)
             stop = time.perf_counter() + turn
             while True:
                 if before:
