@@ -17,7 +17,9 @@ from .elementwise import add
 from .spec import Array, Call, Kernel, blocks, like, register
 
 TILE = 4096  #: elements that a tile has at least, if there are as many
-LOW, HIGH = 1e-7, 1 - 1e-7  #: Keras's bounds of a probability
+#: Keras's bounds of a probability, 1e-7 and 1 - 1e-7, the upper one as float32 has it: log(1 - HIGH) is -15.94, not
+#: -16.12, in every dtype
+LOW, HIGH = 1e-7, float(np.float32(1 - 1e-7))
 
 
 class RowLoss(Kernel):
