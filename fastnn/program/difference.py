@@ -10,7 +10,7 @@ import numpy as np
 
 from ..kernels import tables
 from ..kernels.spec import KERNELS, Array, Call
-from .meaning import Inputs, excess, meaning, slots, tolerances
+from .meaning import Inputs, excess, meaning, out_of_range, pardoned, slots, tolerances
 
 
 def shape_of(a) -> str:
@@ -195,10 +195,14 @@ def without_update(call: Call) -> Call:
 def blame(report: Report, call: Call, given: Inputs, got: list[np.ndarray], meant: list[np.ndarray]) -> None:
     """Write the worst element of the first wrong output into a report; `got` and `meant` in the order of `slots`."""
     allowed = tolerances(call, given, meant, [g.dtype for g in got])
-    for slot, g, want, tolerance in zip(slots(call), got, meant, allowed):
+    narrow = None
+    for i, (slot, g, want, tolerance) in enumerate(zip(slots(call), got, meant, allowed)):
         if not slot.stored or not g.size:
             continue
         wrong = excess(g, want, tolerance)
+        if wrong.max() > 1:
+            narrow = narrow or out_of_range(call, given)
+            wrong = pardoned(wrong, g, narrow[0][i], tolerance, narrow[1])
         if wrong.max() > 1:
             at = np.unravel_index(int(wrong.argmax()), wrong.shape)
             report.ok, report.kind, report.slot, report.kernel = False, "value", slot.name, slot.call.kernel.name

@@ -11,6 +11,7 @@ from fastnn import layers, optimizers
 from fastnn.kernels import single, tables
 from fastnn.kernels.data import Gather
 from fastnn.kernels.elementwise import copy
+from fastnn.kernels.norm import batch_norm
 from fastnn.kernels.reduce import broadcast_to
 from fastnn.program import meaning as m
 from fastnn.program.difference import rerun
@@ -279,6 +280,22 @@ def test_reading_beside_an_input_shows_as_nan(plant):
     graph.fetch("y", fastnn.ops.sum(graph.feed("x", (17,), np.float32) * 2.0))
     report = Program(graph, "native").diff(1, {"x": np.ones(17)}, 1)
     assert report.kernel == "reduce_sum" and np.isnan(report.got) and report.meant == 34
+
+
+def test_what_float32_can_not_hold_is_no_fault_of_a_kernel(plant):
+    graph = Graph("range")
+    x = graph.feed("x", (8, 40), np.float32)
+    graph.fetch("y", fastnn.ops.sqrt(fastnn.ops.square(x)))
+    graph.fetch("z", graph.emit(batch_norm, (x, None, None, np.zeros(40, np.float32), np.ones(40, np.float32)), {})[0])
+    program = Program(graph, "native")
+    for size in (1e30, 2e38, 1e-30):
+        report = program.diff(1, {"x": size * np.random.default_rng(0).uniform(0.5, 1, (8, 40))})
+        assert report, str(report)
+    a = np.empty((8, 40), np.float32)
+    plant("batch_norm", spoil(0, a, (3, 4), by_one_percent, 1))
+    feeds = {"x": np.random.default_rng(0).normal(1e-30, 1e-31, (8, 40))}  # their squares underflow
+    report = Program(graph, "native").diff(1, feeds)
+    assert report.kernel == "batch_norm" and report.index == (3, 4)
 
 
 def test_a_plan_that_shares_memory_too_early_is_found():
