@@ -315,14 +315,20 @@ class Debugger:
         return (f"{name} has no value any more: its memory is used again. Look at it after call {made[-1] + 1}, which "
                 "makes it.")
 
-    def where(self) -> str:
-        """The calls as a table, with a mark at the next one."""
-        rows = [(str(i + 1), title(c), self.names.line(c), c.note) for i, c in enumerate(self.calls)]
+    def where(self, width: int | None = None) -> str:
+        """The calls as a table, with a mark at the next one.
+
+        Parameters
+        ----------
+        width : lines are at most this long; ``None``: as long as they need.
+        """
+        rows = [(str(i + 1), title(c), c.note, self.names.line(c)) for i, c in enumerate(self.calls)]
         widths = [max((len(r[k]) for r in rows), default=0) for k in range(4)]
         lines = [f"{self.program.name}: step {self.steps}" + ("" if self.next < len(rows) else ", all calls have run")]
-        for i, (number, name, line, note) in enumerate(rows):
+        for i, (number, name, note, line) in enumerate(rows):
             mark = ">" if i == self.next else " "
-            lines.append(f"{mark} {number:>{widths[0]}}  {name:<{widths[1]}}  {line:<{widths[2]}}  {note}".rstrip())
+            text = f"{mark} {number:>{widths[0]}}  {name:<{widths[1]}}  {note:<{widths[2]}}  {line}".rstrip()
+            lines.append(text if width is None or len(text) <= width else text[: max(0, width - 3)] + "...")
         return "\n".join(lines)
 
     # ------------------------------------------------------------------ watching

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..kernels import tables
 from ..kernels.spec import KERNELS, Array, Call
+from .explain import _plural
 from .meaning import Inputs, excess, meaning, out_of_range, pardoned, slots, tolerances
 
 
@@ -109,10 +110,11 @@ class Report:
             return self.error / float(np.spacing(np.abs(np.asarray(self.meant).astype(np.asarray(self.got).dtype))))
 
     def __str__(self) -> str:
-        how = f"{self.backend}, {self.threads} thread{'' if self.threads == 1 else 's'}"
+        how = f"{self.backend}, {_plural(self.threads, 'thread')}"
         if self.ok:
-            return (f"{self.program}: {self.checked} calls in {self.steps} step{'' if self.steps == 1 else 's'} agree "
-                    f"with their meaning in float64 ({how}).")
+            calls, steps = _plural(self.checked, "call"), _plural(self.steps, "step")
+            agree = "agrees with its" if self.checked == 1 else "agree with their"
+            return f"{self.program}: {calls} in {steps} {agree} meaning in float64 ({how})."
         where = f" of {self.note}" if self.note else ""
         lines = [f"{self.program} ({how}), step {self.step}, call {self.number} of {self.calls}: {self.kernel}{where}"]
         lines += ["  " + line for line in (self._what() if self.kind == "value" else [self.text])]

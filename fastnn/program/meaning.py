@@ -126,7 +126,7 @@ def tolerances(call: Call, inputs: Inputs, meant: list[np.ndarray], dtypes: list
 
 
 def out_of_range(call: Call, inputs: Inputs):
-    """The meaning in the inputs' own dtype if that leaves its range on the way, and how ("overflow", "underflow").
+    """The meaning in the inputs' own dtype, and how that leaves its range: "overflow", "underflow", "infinite" inputs.
 
     Where float32 has no number for what lies between (a square of 1e25, a sum of exponentials), a kernel can't but
     give what follows from infinity or zero.
@@ -135,22 +135,30 @@ def out_of_range(call: Call, inputs: Inputs):
     before = np.seterrcall(lambda kind, flag: left.add(kind))
     try:
         with np.errstate(over="call", under="call"):
-            return meaning(call, inputs, quiet=False), left
+            made = meaning(call, inputs, quiet=False)
     finally:
         np.seterrcall(before)
+    arrays = inputs.own + (inputs.then.own if inputs.then else [])
+    if any(x is not None and x.dtype.kind == "f" and np.isinf(x).any() for x in arrays):
+        left.add("infinite")
+    return made, left
 
 
 def pardoned(wrong: np.ndarray, got: np.ndarray, narrow: np.ndarray, tolerance: np.ndarray, left: set[str]):
-    """`wrong` without what is no fault of a kernel, its dtype's range being left on the way.
+    """`wrong` without what is no fault of a kernel: the range of its dtype was left on the way.
 
     What agrees with the meaning in float32 is right. After an overflow it depends on the order of a sum which
-    elements are lost, so there nothing can be said of those that are infinite or NaN on either side.
+    elements are lost, so there nothing can be said of those that are infinite or NaN on either side; and where the
+    inputs hold infinity ("infinite"), whether infinity or NaN follows depends on it too.
     """
-    if not left:
+    if left:
+        wrong = np.fmin(wrong, excess(got, narrow, tolerance))
+    if got.dtype.kind != "f":
         return wrong
-    wrong = np.fmin(wrong, excess(got, narrow, tolerance))
-    if "overflow" in left and got.dtype.kind == "f":
+    if "overflow" in left:
         wrong = np.where(np.isfinite(got) & np.isfinite(narrow), wrong, 0.0)
+    if "infinite" in left:
+        wrong = np.where(np.isfinite(got) | np.isfinite(narrow), wrong, 0.0)
     return wrong
 
 

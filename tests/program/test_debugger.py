@@ -501,6 +501,7 @@ def test_stepping_and_looking():
         bug.look("dens_1")
         bug.look("dense_11")
     marks = [line for line in bug.where().splitlines() if line.startswith(">")]
+    assert max(map(len, bug.where(width=60).splitlines()[1:])) == 60
     assert len(marks) == 1 and marks[0].split()[1:3] == [str(bug.next + 1), "dense"]
     bug.run()
     with pytest.raises(RuntimeError, match=r"Step 1 is over.*next_step\(\)"):
