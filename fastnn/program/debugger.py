@@ -10,7 +10,7 @@ import numpy as np
 from .. import machine, spelling
 from ..kernels.data import Gather
 from ..kernels.spec import Call
-from .difference import Drift, Report, count_of, range_of, shape_of, title
+from .difference import Comparison, Drift, count_of, range_of, shape_of, title
 from .explain import Names
 from .fuse import operands, overlap
 from .meaning import slots, take
@@ -380,7 +380,7 @@ class Debugger:
 
     # ------------------------------------------------------------------ against the meaning
 
-    def diff(self, steps: int = 1) -> Report:
+    def diff(self, steps: int = 1) -> Comparison:
         """Run on, each call compared with its NumPy meaning in float64 on the very inputs that it had.
 
         Errors do not add up from call to call, so the call that differs is the one at fault. Each call is checked for
@@ -398,7 +398,7 @@ class Debugger:
 
         Returns
         -------
-        Report
+        Comparison
             Of the first call that differs; the debugger stands behind it. Or that all agree.
         """
         from .checking import diff

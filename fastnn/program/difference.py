@@ -10,7 +10,7 @@ import numpy as np
 
 from ..kernels import tables
 from ..kernels.spec import KERNELS, Array, Call
-from .explain import _plural
+from .explain.numbers import plural
 from .meaning import Inputs, excess, meaning, out_of_range, pardoned, slots, tolerances
 
 
@@ -43,7 +43,7 @@ def title(call: Call) -> str:
 
 
 @dataclass
-class Report:
+class Comparison:
     """What a diff found: nothing (``ok``), or the first call that does not do what its meaning says.
 
     Attributes
@@ -110,9 +110,9 @@ class Report:
             return self.error / float(np.spacing(np.abs(np.asarray(self.meant).astype(np.asarray(self.got).dtype))))
 
     def __str__(self) -> str:
-        how = f"{self.backend}, {_plural(self.threads, 'thread')}"
+        how = f"{self.backend}, {plural(self.threads, 'thread')}"
         if self.ok:
-            calls, steps = _plural(self.checked, "call"), _plural(self.steps, "step")
+            calls, steps = plural(self.checked, "call"), plural(self.steps, "step")
             agree = "agrees with its" if self.checked == 1 else "agree with their"
             return f"{self.program}: {calls} in {steps} {agree} meaning in float64 ({how})."
         where = f" of {self.note}" if self.note else ""
@@ -194,7 +194,7 @@ def without_update(call: Call) -> Call:
     return Call(call.kernel, call.inputs, call.outputs, attrs, call.note, None, call.extra)
 
 
-def blame(report: Report, call: Call, given: Inputs, got: list[np.ndarray], meant: list[np.ndarray]) -> None:
+def blame(report: Comparison, call: Call, given: Inputs, got: list[np.ndarray], meant: list[np.ndarray]) -> None:
     """Write the worst element of the first wrong output into a report; `got` and `meant` in the order of `slots`."""
     allowed = tolerances(call, given, meant, [g.dtype for g in got])
     narrow = None
@@ -214,17 +214,17 @@ def blame(report: Report, call: Call, given: Inputs, got: list[np.ndarray], mean
             return
 
 
-def rerun(path: str) -> Report:
-    """Run the call that `Report.save` wrote, by itself on one thread, and compare it with its meaning.
+def rerun(path: str) -> Comparison:
+    """Run the call that `Comparison.save` wrote, by itself on one thread, and compare it with its meaning.
 
     Raises
     ------
-    ValueError : the file is none of `Report.save`, or names a kernel that is not there.
+    ValueError : the file is none of `Comparison.save`, or names a kernel that is not there.
     """
     with np.load(path, allow_pickle=False) as file:
         arrays = {n: file[n] for n in file.files}
     if "about" not in arrays:
-        raise ValueError(f"{path} was not written by Report.save.")
+        raise ValueError(f"{path} was not written by Comparison.save.")
     about = json.loads(str(arrays["about"]))
 
     def read(key: str):
@@ -242,7 +242,7 @@ def rerun(path: str) -> Report:
         return Call(kernel, inputs, outputs, attrs, then=then), Inputs(own, more)
 
     call, given = read("")
-    report = Report(f"{title(call)} from {path}", steps=1, checked=1, step=1, number=1, calls=1, path=str(path),
+    report = Comparison(f"{title(call)} from {path}", steps=1, checked=1, step=1, number=1, calls=1, path=str(path),
                     backend=about["backend"])
     if about["backend"] == "numpy":
         got = [np.asarray(x) for x in meaning(call, given)]

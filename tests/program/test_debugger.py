@@ -474,7 +474,7 @@ def test_nothing_to_save_is_said():
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.ones(3))
-    with pytest.raises(ValueError, match="not written by Report.save"):
+    with pytest.raises(ValueError, match="not written by Comparison.save"):
         rerun(tmp_path / "a.npz")
     about = {"backend": "native", "kernel": "no_such", "attrs": {}, "outputs": []}
     np.savez(tmp_path / "b.npz", about=np.array(json.dumps(about)))

@@ -23,8 +23,8 @@ def test_the_page_prints_what_it_says(tmp_path):
     script = tmp_path / "page.py"  # a fresh interpreter: layers are numbered from the start
     script.write_text("".join(f"{text}\nprint({MARK!r})\n" for text, _ in code), encoding="utf-8")
     env = {k: v for k, v in os.environ.items() if k != "FASTNN_BACKEND"} | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-W", "error", script], cwd=tmp_path, env=env, capture_output=True, text=True,
-                          timeout=300, check=False)
+    done = subprocess.run([sys.executable, "-W", "error", script], cwd=tmp_path, env=env, capture_output=True,
+                          text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.split(f"{MARK}\n")[:-1]
     assert len(printed) == len(code) == 7 and sum(bool(text) for _, text in code) == 6
