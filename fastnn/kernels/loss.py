@@ -17,7 +17,9 @@ from .elementwise import add
 from .spec import Array, Call, Kernel, blocks, like, register
 
 TILE = 4096  #: elements that a tile has at least, if there are as many
-LOW, HIGH = 1e-7, 1 - 1e-7  #: Keras's bounds of a probability
+#: Keras's bounds of a probability, 1e-7 and 1 - 1e-7, the upper one as float32 has it: log(1 - HIGH) is -15.94, not
+#: -16.12, in every dtype
+LOW, HIGH = 1e-7, float(np.float32(1 - 1e-7))
 
 
 class RowLoss(Kernel):
@@ -121,12 +123,14 @@ class softmax_cross_entropy(RowLoss):
     name = "softmax_cross_entropy"
     outputs = ("losses", "p")
     inputs = ("z", "labels")
-    units = {"losses": 1.0}
     flops_per_element = 20
 
     def numpy(self, z, labels):
         logs = log_softmax(z)
         return -at(logs, labels), np.exp(logs)
+
+    def units(self, z, labels):
+        return {"losses": 1.0}  # the logarithm of a sum that is near 1 where the label is all but certain
 
     def gradient(self, call: Call, losses=None, p=None):
         return both([None if losses is None else softmax_cross_entropy_grad(losses, call["p"], call["labels"]),
@@ -166,12 +170,14 @@ class softmax_cross_entropy_dense(RowLoss):
     outputs = ("losses", "p")
     inputs = ("z", "t")
     attrs = {"label_smoothing": 0.0}
-    units = {"losses": 1.0}
     flops_per_element = 24
 
     def numpy(self, z, t, label_smoothing):
         logs = log_softmax(z)
         return -(smooth(t, label_smoothing, 1 / z.shape[1]) * logs).sum(1), np.exp(logs)
+
+    def units(self, z, t, label_smoothing):
+        return {"losses": np.abs(t).sum(1)}
 
     def gradient(self, call: Call, losses=None, p=None):
         return both([None if losses is None else softmax_cross_entropy_dense_grad(

@@ -113,6 +113,10 @@ class batch_norm(BatchNorm):
         return (y if beta is None else y + beta, mean, rstd,
                 moving_mean + (mean - moving_mean) * (1 - momentum), moving_var + (var - moving_var) * (1 - momentum))
 
+    def units(self, x, gamma, beta, moving_mean, moving_var, momentum, epsilon, unbiased_moving_variance):
+        scale = 1 / np.sqrt(x.var(0) + epsilon)  # the mean is rounded before it is subtracted
+        return {"y": np.abs(x.mean(0)) * scale * (1 if gamma is None else np.abs(gamma))}
+
     def gradient(self, call: Call, y=None, **grads):
         if y is None:
             return {}

@@ -85,8 +85,6 @@ class Kernel:
     flat : tiles are blocks of `BLOCK` elements of all array slots alike, so the kernel may be run
         on any aligned part of its arrays.
     own_form : the compiled form that it brings along, a `fastnn.kernels.numba.form.Form`: kernels of users.
-    units : output -> size of the numbers by whose subtraction it becomes small (a cross-entropy near 0 is the
-        logarithm of a sum near 1): roundings of that size are in order, however small the output.
     jumps : outputs jump where inputs meet (hits, signs) and nothing cancels: how far they move with their inputs
         says nothing about roundings.
     """
@@ -101,7 +99,6 @@ class Kernel:
     hidden: tuple[str, ...] = ()
     flat: bool = False
     own_form: Any = None
-    units: dict[str, float] = {}
     jumps: bool = False
 
     # ------------------------------------------------------------------ to be declared
@@ -145,6 +142,15 @@ class Kernel:
         functions (exp, tanh, ...) errs by at most 2 roundings, a formula holds a few of them.
         """
         return 8
+
+    def units(self, *inputs: np.ndarray | None, **attrs: Any) -> dict[str, Any]:
+        """Sizes of the numbers on the way of whose subtraction an output is what is left, by output.
+
+        Roundings of that size are in order, however small the output: a cross-entropy near 0 is the logarithm of a
+        sum near 1. Where what cancels are the inputs themselves nothing need be said: `fastnn.program.meaning` sees
+        it. A number, or an array that broadcasts with the output.
+        """
+        return {}
 
     def gradient(self, call: Call, **grads: Any) -> dict[str, Any]:
         """Emit the calls that give the gradients of the inputs.

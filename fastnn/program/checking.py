@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels.spec import Call
-from .difference import Drift, Report, blame, named, run_alone, title, without_update
+from .difference import Comparison, Drift, blame, named, run_alone, title, without_update
 from .fuse import overlap
 from .meaning import Inputs, meaning, slots, take
 
 
-def diff(bug, steps: int) -> Report:
+def diff(bug, steps: int) -> Comparison:
     """See `Debugger.diff`."""
-    report = Report(bug.program.name, backend=bug.program.backend, threads=bug.threads, calls=len(bug.calls))
+    report = Comparison(bug.program.name, backend=bug.program.backend, threads=bug.threads, calls=len(bug.calls))
     for _ in range(steps):
         if bug.next == len(bug.calls):
             bug.next_step()
@@ -25,7 +25,7 @@ def diff(bug, steps: int) -> Report:
     return report
 
 
-def check(bug, report: Report) -> None:
+def check(bug, report: Comparison) -> None:
     """Run the next call and compare it; what is wrong goes into the report."""
     call, twin = bug.calls[bug.next], bug.twin
     about = {"step": bug.steps, "number": bug.next + 1, "note": call.note, "kernel": title(call)}
@@ -57,7 +57,7 @@ def check(bug, report: Report) -> None:
 FOUND = ("kind", "kernel", "slot", "buffer", "index", "got", "meant", "tolerance", "count", "size", "call", "given")
 
 
-def fault(report: Report, *parts: dict, **more) -> None:
+def fault(report: Comparison, *parts: dict, **more) -> None:
     """Write a fault into a report."""
     report.ok = False
     for part in (*parts, more):
@@ -102,14 +102,14 @@ def outside(bug, call: Call, before: np.ndarray, prints: dict[str, int]):
     return "", (), f"It wrote {bytes_} outside of its outputs, the first at {where}."
 
 
-def compare(bug, call: Call, given: Inputs, meant: list[np.ndarray]) -> Report:
+def compare(bug, call: Call, given: Inputs, meant: list[np.ndarray]) -> Comparison:
     """What the call wrote against its meaning."""
-    found = Report(bug.program.name)
+    found = Comparison(bug.program.name)
     blame(found, call, given, [np.array(bug.twin.array(s.tensor)) for s in slots(call)], meant)
     hidden = not found.ok and call.then is not None and call.attrs.get("keep") == 0
     if hidden and found.kernel == call.then.kernel.name and bug.program.backend != "numpy":
         # The gradient was not stored: is it the gradient that is wrong, or the update?
-        inner, alone, own = Report(bug.program.name), without_update(call), Inputs(given.own)
+        inner, alone, own = Comparison(bug.program.name), without_update(call), Inputs(given.own)
         blame(inner, alone, own, run_alone(alone, own, bug.program.backend), meaning(alone, own.widened()))
         if not inner.ok:
             found = inner

@@ -10,7 +10,7 @@ import numpy as np
 from .. import machine, spelling
 from ..kernels.data import Gather
 from ..kernels.spec import Call
-from .difference import Drift, Report, count_of, range_of, shape_of, title
+from .difference import Comparison, Drift, count_of, range_of, shape_of, title
 from .explain import Names
 from .fuse import operands, overlap
 from .meaning import slots, take
@@ -315,14 +315,20 @@ class Debugger:
         return (f"{name} has no value any more: its memory is used again. Look at it after call {made[-1] + 1}, which "
                 "makes it.")
 
-    def where(self) -> str:
-        """The calls as a table, with a mark at the next one."""
-        rows = [(str(i + 1), title(c), self.names.line(c), c.note) for i, c in enumerate(self.calls)]
+    def where(self, width: int | None = None) -> str:
+        """The calls as a table, with a mark at the next one.
+
+        Parameters
+        ----------
+        width : lines are at most this long; ``None``: as long as they need.
+        """
+        rows = [(str(i + 1), title(c), c.note, self.names.line(c)) for i, c in enumerate(self.calls)]
         widths = [max((len(r[k]) for r in rows), default=0) for k in range(4)]
         lines = [f"{self.program.name}: step {self.steps}" + ("" if self.next < len(rows) else ", all calls have run")]
-        for i, (number, name, line, note) in enumerate(rows):
+        for i, (number, name, note, line) in enumerate(rows):
             mark = ">" if i == self.next else " "
-            lines.append(f"{mark} {number:>{widths[0]}}  {name:<{widths[1]}}  {line:<{widths[2]}}  {note}".rstrip())
+            text = f"{mark} {number:>{widths[0]}}  {name:<{widths[1]}}  {note:<{widths[2]}}  {line}".rstrip()
+            lines.append(text if width is None or len(text) <= width else text[: max(0, width - 3)] + "...")
         return "\n".join(lines)
 
     # ------------------------------------------------------------------ watching
@@ -374,7 +380,7 @@ class Debugger:
 
     # ------------------------------------------------------------------ against the meaning
 
-    def diff(self, steps: int = 1) -> Report:
+    def diff(self, steps: int = 1) -> Comparison:
         """Run on, each call compared with its NumPy meaning in float64 on the very inputs that it had.
 
         Errors do not add up from call to call, so the call that differs is the one at fault. Each call is checked for
@@ -392,7 +398,7 @@ class Debugger:
 
         Returns
         -------
-        Report
+        Comparison
             Of the first call that differs; the debugger stands behind it. Or that all agree.
         """
         from .checking import diff

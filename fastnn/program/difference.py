@@ -10,7 +10,8 @@ import numpy as np
 
 from ..kernels import tables
 from ..kernels.spec import KERNELS, Array, Call
-from .meaning import Inputs, excess, meaning, slots, tolerances
+from .explain.numbers import plural
+from .meaning import Inputs, excess, meaning, out_of_range, pardoned, slots, tolerances
 
 
 def shape_of(a) -> str:
@@ -42,7 +43,7 @@ def title(call: Call) -> str:
 
 
 @dataclass
-class Report:
+class Comparison:
     """What a diff found: nothing (``ok``), or the first call that does not do what its meaning says.
 
     Attributes
@@ -109,10 +110,11 @@ class Report:
             return self.error / float(np.spacing(np.abs(np.asarray(self.meant).astype(np.asarray(self.got).dtype))))
 
     def __str__(self) -> str:
-        how = f"{self.backend}, {self.threads} thread{'' if self.threads == 1 else 's'}"
+        how = f"{self.backend}, {plural(self.threads, 'thread')}"
         if self.ok:
-            return (f"{self.program}: {self.checked} calls in {self.steps} step{'' if self.steps == 1 else 's'} agree "
-                    f"with their meaning in float64 ({how}).")
+            calls, steps = plural(self.checked, "call"), plural(self.steps, "step")
+            agree = "agrees with its" if self.checked == 1 else "agree with their"
+            return f"{self.program}: {calls} in {steps} {agree} meaning in float64 ({how})."
         where = f" of {self.note}" if self.note else ""
         lines = [f"{self.program} ({how}), step {self.step}, call {self.number} of {self.calls}: {self.kernel}{where}"]
         lines += ["  " + line for line in (self._what() if self.kind == "value" else [self.text])]
@@ -192,13 +194,17 @@ def without_update(call: Call) -> Call:
     return Call(call.kernel, call.inputs, call.outputs, attrs, call.note, None, call.extra)
 
 
-def blame(report: Report, call: Call, given: Inputs, got: list[np.ndarray], meant: list[np.ndarray]) -> None:
+def blame(report: Comparison, call: Call, given: Inputs, got: list[np.ndarray], meant: list[np.ndarray]) -> None:
     """Write the worst element of the first wrong output into a report; `got` and `meant` in the order of `slots`."""
     allowed = tolerances(call, given, meant, [g.dtype for g in got])
-    for slot, g, want, tolerance in zip(slots(call), got, meant, allowed):
+    narrow = None
+    for i, (slot, g, want, tolerance) in enumerate(zip(slots(call), got, meant, allowed)):
         if not slot.stored or not g.size:
             continue
         wrong = excess(g, want, tolerance)
+        if wrong.max() > 1:
+            narrow = narrow or out_of_range(call, given)
+            wrong = pardoned(wrong, g, narrow[0][i], tolerance, narrow[1])
         if wrong.max() > 1:
             at = np.unravel_index(int(wrong.argmax()), wrong.shape)
             report.ok, report.kind, report.slot, report.kernel = False, "value", slot.name, slot.call.kernel.name
@@ -208,17 +214,17 @@ def blame(report: Report, call: Call, given: Inputs, got: list[np.ndarray], mean
             return
 
 
-def rerun(path: str) -> Report:
-    """Run the call that `Report.save` wrote, by itself on one thread, and compare it with its meaning.
+def rerun(path: str) -> Comparison:
+    """Run the call that `Comparison.save` wrote, by itself on one thread, and compare it with its meaning.
 
     Raises
     ------
-    ValueError : the file is none of `Report.save`, or names a kernel that is not there.
+    ValueError : the file is none of `Comparison.save`, or names a kernel that is not there.
     """
     with np.load(path, allow_pickle=False) as file:
         arrays = {n: file[n] for n in file.files}
     if "about" not in arrays:
-        raise ValueError(f"{path} was not written by Report.save.")
+        raise ValueError(f"{path} was not written by Comparison.save.")
     about = json.loads(str(arrays["about"]))
 
     def read(key: str):
@@ -236,7 +242,7 @@ def rerun(path: str) -> Report:
         return Call(kernel, inputs, outputs, attrs, then=then), Inputs(own, more)
 
     call, given = read("")
-    report = Report(f"{title(call)} from {path}", steps=1, checked=1, step=1, number=1, calls=1, path=str(path),
+    report = Comparison(f"{title(call)} from {path}", steps=1, checked=1, step=1, number=1, calls=1, path=str(path),
                     backend=about["backend"])
     if about["backend"] == "numpy":
         got = [np.asarray(x) for x in meaning(call, given)]

@@ -67,12 +67,13 @@ def take(call: Call, look: Callable[[object], np.ndarray]) -> Inputs:
     return Inputs([None if x is None else np.array(x) for x in own], take(call.then, look) if call.then else None)
 
 
-def meaning(call: Call, inputs: Inputs) -> list[np.ndarray]:
+def meaning(call: Call, inputs: Inputs, quiet: bool = True) -> list[np.ndarray]:
     """The outputs that the NumPy meaning gives, in the order of `slots`.
 
-    An update that runs with the call gets the gradient that the meaning gave, with zeros in the gap behind it.
+    An update that runs with the call gets the gradient that the meaning gave, with zeros in the gap behind it. With
+    `quiet` overflow and underflow raise no flag.
     """
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore") if quiet else np.errstate(divide="ignore", invalid="ignore"):
         made = call.kernel.numpy(*inputs.own, **call.attrs)
     made = [np.asarray(x).reshape(t.shape) for x, t in zip(made if isinstance(made, tuple) else (made,), call.outputs)]
     if call.then is None:
@@ -81,7 +82,7 @@ def meaning(call: Call, inputs: Inputs) -> list[np.ndarray]:
     g = np.zeros(then["g"].shape, made[0].dtype)
     g.reshape(-1)[: made[0].size] = made[0].reshape(-1)
     following = [g if i == place else x for i, x in enumerate(inputs.then.own)]
-    return made + meaning(then, Inputs(following))
+    return made + meaning(then, Inputs(following), quiet)
 
 
 def tolerances(call: Call, inputs: Inputs, meant: list[np.ndarray], dtypes: list[np.dtype]) -> list[np.ndarray]:
@@ -93,13 +94,15 @@ def tolerances(call: Call, inputs: Inputs, meant: list[np.ndarray], dtypes: list
 
         tolerance = eps (terms (abs(meant) + moved / eps + unit) + 4 max(abs(meant)))
 
-    with `Kernel.units` for outputs that are differences of numbers of a known size, and the last term for functions
-    that are near zero in an absolute sense only. (eps is twice the largest relative error of one rounding.) Kernels
-    that round nothing (``terms`` 0) have no tolerance. `inputs` are as the call had them, not widened.
+    with `Kernel.units` as `unit` for outputs that are differences of numbers of a known size, and the last term for
+    functions that are near zero in an absolute sense only. (eps is twice the largest relative error of one rounding.)
+    Kernels that round nothing (``terms`` 0) have no tolerance. `inputs` are as the call had them, not widened.
     """
     terms = [c.kernel.terms(c) for c in ((call, call.then) if call.then else (call,))]
     kinds = [np.finfo(d).eps if d.kind == "f" else 0.0 for d in dtypes]
     eps = max(kinds, default=0.0)
+    with np.errstate(all="ignore"):
+        units = call.kernel.units(*inputs.widened().own, **call.attrs)
     rng, moved = np.random.default_rng(0), [0.0] * len(meant)
     own = len(call.outputs)
     if any(terms) and eps and not call.kernel.jumps:
@@ -116,10 +119,47 @@ def tolerances(call: Call, inputs: Inputs, meant: list[np.ndarray], dtypes: list
             continue
         size = np.abs(want)
         largest = size[np.isfinite(size)].max(initial=0.0)
-        unit = kernel.units.get(kernel.outputs[i if i < own else i - own], 0.0)
+        unit = units.get(kernel.outputs[i], 0.0) if i < own else 0.0
         tiny = np.finfo(np.float32).tiny
         out.append(steps * (kind * (size + unit) + np.nan_to_num(move, posinf=0.0) + tiny) + FLOOR * kind * largest)
     return out
+
+
+def out_of_range(call: Call, inputs: Inputs):
+    """The meaning in the inputs' own dtype, and how that leaves its range: "overflow", "underflow", "infinite" inputs.
+
+    Where float32 has no number for what lies between (a square of 1e25, a sum of exponentials), a kernel can't but
+    give what follows from infinity or zero.
+    """
+    left: set[str] = set()
+    before = np.seterrcall(lambda kind, flag: left.add(kind))
+    try:
+        with np.errstate(over="call", under="call"):
+            made = meaning(call, inputs, quiet=False)
+    finally:
+        np.seterrcall(before)
+    arrays = inputs.own + (inputs.then.own if inputs.then else [])
+    if any(x is not None and x.dtype.kind == "f" and np.isinf(x).any() for x in arrays):
+        left.add("infinite")
+    return made, left
+
+
+def pardoned(wrong: np.ndarray, got: np.ndarray, narrow: np.ndarray, tolerance: np.ndarray, left: set[str]):
+    """`wrong` without what is no fault of a kernel: the range of its dtype was left on the way.
+
+    What agrees with the meaning in float32 is right. After an overflow it depends on the order of a sum which
+    elements are lost, so there nothing can be said of those that are infinite or NaN on either side; and where the
+    inputs hold infinity ("infinite"), whether infinity or NaN follows depends on it too.
+    """
+    if left:
+        wrong = np.fmin(wrong, excess(got, narrow, tolerance))
+    if got.dtype.kind != "f":
+        return wrong
+    if "overflow" in left:
+        wrong = np.where(np.isfinite(got) & np.isfinite(narrow), wrong, 0.0)
+    if "infinite" in left:
+        wrong = np.where(np.isfinite(got) | np.isfinite(narrow), wrong, 0.0)
+    return wrong
 
 
 def excess(got: np.ndarray, meant: np.ndarray, tolerance: np.ndarray) -> np.ndarray:

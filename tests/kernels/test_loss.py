@@ -154,3 +154,11 @@ def test_wrong_shapes_and_dtypes_are_refused():
         single.describe(k.squared_error, [Z, T[:, 1:]], {})
     with pytest.raises(ValueError, match="weighted_sum needs weights of the values' shape"):
         single.describe(k.weighted_sum, [G, G[1:]], {})
+
+
+def test_a_certain_and_wrong_probability_costs_the_same_in_every_form():
+    """p = 1 is clipped to the float32 number nearest to 1 - 1e-7, in float64 too."""
+    p, t = np.ones((1, 1)), np.zeros((1, 1))
+    (native,) = single.run(k.binary_cross_entropy, p.astype(np.float32), t.astype(np.float32))
+    np.testing.assert_allclose(native, k.binary_cross_entropy(p, t), rtol=1e-6)
+    np.testing.assert_allclose(native, -np.log(2.0**-23), rtol=1e-6)
