@@ -37,7 +37,7 @@ def step(dim, k, d):
     return dim[1 + (1 + k) * dim[0] + d]
 
 
-@helper
+@helper(forceinline=False)
 def place(dim, k, loops, at):
     """Where the place number `at`, counted by the outer `loops` loops, is in input number k."""
     start = 0
@@ -47,7 +47,7 @@ def place(dim, k, loops, at):
     return start + at * step(dim, k, 0) if loops > 0 else start
 
 
-@helper
+@helper(forceinline=False)
 def turned(row, start, length):
     """[row[(start + k) % len(row)] for k in range(length)]; length is a multiple of len(row)."""
     n = len(row)
@@ -64,14 +64,14 @@ def turned(row, start, length):
 # ---------------------------------------------------------------------- two inputs
 
 
-@helper
+@helper(forceinline=False)
 def same(element, y, a, b):
     """y = element(a, b)"""
     for i in range(len(y)):
         y[i] = element(a[i], b[i])
 
 
-@helper
+@helper(forceinline=False)
 def row_of_two(element, y, a, sa, b, sb, n):
     """y = element(a, b) of one row, with the strides sa and sb."""
     y = view(y, n, f4)
@@ -89,7 +89,7 @@ def row_of_two(element, y, a, sa, b, sb, n):
         y[0] = element(view(a, 1, f4)[0], view(b, 1, f4)[0])
 
 
-@helper
+@helper(forceinline=False)
 def one_row_repeated(element, y, a, ra, b, n, start, stop):
     """Short rows and one row, as in x + bias: the one row is repeated to a length that is worth a loop."""
     length = PATTERN // n * n
@@ -103,7 +103,7 @@ def one_row_repeated(element, y, a, ra, b, n, start, stop):
             same(element, out, row, other)
 
 
-@helper
+@helper(forceinline=False)
 def plane_of_two(element, y, a, ra, sa, b, rb, sb, n, start, stop):
     """Elements start..stop-1 of rows of n, with the strides ra and rb from row to row."""
     if sa == 1 and sb == 1 and n <= SHORT and stop - start > 2 * n:
