@@ -61,27 +61,28 @@ def _compiled_local():
     from numba.extending import intrinsic
 
     @intrinsic(prefer_literal=True)
-    def local(context, count):
+    def local(context, count, dtype):
         if not isinstance(count, types.IntegerLiteral):
             return None
-        kind = types.Array(types.float32, 1, "C")
+        kind = types.Array(dtype.dtype, 1, "C")
 
         def generate(target, builder, signature, args):
-            number = target.get_value_type(types.float32)
+            number = target.get_data_type(dtype.dtype)
             with builder.goto_entry_block():  # once, not in each turn of a loop
                 memory = builder.alloca(ir.ArrayType(number, count.literal_value))
             memory.align = 64
             array = target.make_array(kind)(target, builder)
-            size, step = (target.get_constant(types.intp, n) for n in (count.literal_value, 4))
+            size, step = (target.get_constant(types.intp, n)
+                          for n in (count.literal_value, dtype.dtype.bitwidth // 8))
             target.populate_array(array, data=builder.bitcast(memory, number.as_pointer()), shape=(size,),
                                   strides=(step,), itemsize=step, meminfo=None)
             return array._getvalue()
 
-        return kind(count), generate
+        return kind(count, dtype), generate
 
     return local
 
 
-#: local(count): room for float32 on the stack, for as long as the function runs; count is a constant
-local = Helper(lambda count: np.empty(count, np.float32), _compiled_local)
+#: local(count, dtype): room on the stack for as long as the function runs; count is a constant
+local = Helper(lambda count, dtype: np.empty(count, dtype), _compiled_local)
 local.__name__ = "local"

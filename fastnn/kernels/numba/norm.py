@@ -121,7 +121,7 @@ def merge(mean, m2, carry, s, q, rows):
 def moments(mean, m2, x, at):
     """mean = x.mean(0); m2 = np.square(x - mean).sum(0)"""
     n = len(mean)
-    s, q, carry = local(WIDEST)[:n], local(WIDEST)[:n], local(WIDEST)[:n]
+    s, q, carry = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
     first = min(CHUNK, len(x))
     s[:] = 0.0
     add_rows(s, x, at, 0, first)
@@ -142,7 +142,7 @@ def moments(mean, m2, x, at):
 def gradient_sums(dgamma, dbeta, dy, x, mean, rstd, at):
     """dbeta = dy.sum(0); dgamma = (dy * (x - mean)).sum(0) * rstd"""
     n = len(mean)
-    s, q = local(WIDEST)[:n], local(WIDEST)[:n]
+    s, q = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
     dgamma[:] = 0.0
     dbeta[:] = 0.0
     for start in range(0, len(x), CHUNK):
@@ -191,7 +191,7 @@ def batch_norm(y, mean, rstd, moving_mean, moving_var, x, gamma, beta, momentum,
         at = t * width
         end = min(at + width, columns)
         n = end - at
-        m2, scale, offset = local(WIDEST)[:n], local(WIDEST)[:n], local(WIDEST)[:n]
+        m2, scale, offset = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
         moments(mean[at:end], m2, x, at)
         for c in range(n):
             total = 0.0 if m2[c] < 0.0 else m2[c]  # equal values may leave a rounding below zero; NaN stays
@@ -212,7 +212,7 @@ def batch_norm_grad(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, rows, columns, 
         at = t * width
         end = min(at + width, columns)
         n = end - at
-        a, b, offset = local(WIDEST)[:n], local(WIDEST)[:n], local(WIDEST)[:n]
+        a, b, offset = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
         gradient_sums(dgamma[at:end], dbeta[at:end], dy, x, mean[at:end], rstd[at:end], at)
         scale_of(a, rstd[at:end], gamma, at)
         for c in range(n):
@@ -238,7 +238,7 @@ def batch_norm_inference(y, x, gamma, beta, moving_mean, moving_var, epsilon, co
     for t in range(first, last):
         at = t * width
         end = min(at + width, columns)
-        scale, offset = local(WIDEST)[: end - at], local(WIDEST)[: end - at]
+        scale, offset = local(WIDEST, f4)[: end - at], local(WIDEST, f4)[: end - at]
         reciprocal_deviation(scale, moving_var[at:end], epsilon)
         scale_of(scale, scale, gamma, at)
         offset_of(offset, beta, at)
@@ -253,7 +253,7 @@ def batch_norm_inference_grad(dx, dgamma, dbeta, dy, x, gamma, moving_mean, movi
     for t in range(first, last):
         at = t * width
         end = min(at + width, columns)
-        scale, zero = local(WIDEST)[: end - at], local(WIDEST)[: end - at]
+        scale, zero = local(WIDEST, f4)[: end - at], local(WIDEST, f4)[: end - at]
         zero[:] = 0.0
         reciprocal_deviation(scale, moving_var[at:end], epsilon)
         gradient_sums(dgamma[at:end], dbeta[at:end], dy, x, moving_mean[at:end], scale, at)
