@@ -98,9 +98,10 @@ class AllLiterals(_Literals):
     whole = True
 
 
-def _pipeline(literals: type) -> type:
+def _pipeline(literals: type, noalias: bool = False) -> type:
     class Pipeline(CompilerBase):
         def define_pipelines(self):
+            self.state.flags.noalias = noalias
             passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
             passes.add_pass_after(literals, IRProcessing)
             passes.finalize()
@@ -113,6 +114,8 @@ OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(FloatLiterals)}
 #: of helpers and functions of one element: a call that LLVM finds too long to put into the loop around it costs the
 #: loop its vectors
 INLINE = {"forceinline": True}
+#: of helpers made with ``noalias``, which Numba has no decorator's option for
+NOALIAS = {"pipeline_class": _pipeline(FloatLiterals, noalias=True)}
 ELEMENT_OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(AllLiterals)}
 
 
@@ -148,6 +151,7 @@ class Namespace:
 
     def dispatcher(self, f: Callable, checked: bool = False, **options: Any):
         """f for compiled code."""
+        options |= NOALIAS if options.pop("noalias", False) else {}
         return numba.njit(**{**self.options, "boundscheck": checked or None, **options})(self.function(f, checked))
 
     def value(self, v: Any, checked: bool = False) -> Any:

@@ -227,7 +227,11 @@ class Helper:
 
 
 def helper(function: Callable | None = None, **options: Any):
-    """Decorator: a function that forms may call. ``fastmath={"reassoc"}`` lets its sums be vectorized."""
+    """Decorator: a function that forms may call.
+
+    ``fastmath={"reassoc"}`` lets its sums be vectorized. ``noalias=True`` says that what it writes through one array it
+    reads through no other, so that LLVM need not ask that before each loop (or, with many arrays, give up).
+    """
     if function is None:
         return lambda f: Helper(f, options=options)
     return Helper(function)

@@ -55,16 +55,18 @@ def softmax_cross_entropy(losses, p, z, labels, rows, columns, group, first, las
         losses[r] = log(total) - (z[r, label] - largest) if known(label, columns) else NAN
 
 
+@helper(noalias=True)
+def row_label_grad(dz, p, label, g):
+    """dz = (p - onehot(label)) * g"""
+    for i in range(len(dz)):
+        dz[i] = (p[i] - (1.0 if i == label else 0.0)) * g
+
+
 @form(dz="f4 rows columns", g="f4 rows", p="f4 rows columns", labels="i4 rows")
 def softmax_cross_entropy_grad(dz, g, p, labels, rows, columns, group, first, last):
-    """dz = (p - onehot(labels)) * g"""
+    """dz = (p - onehot(labels)) * g; NaN for a label that is no column"""
     for r in rows_of(first, last, group, rows):
-        out, q, label = dz[r], p[r], labels[r]
-        factor = g[r] if known(label, columns) else NAN
-        for i in range(len(out)):
-            out[i] = q[i] * factor
-        if known(label, columns):
-            out[label] = (q[label] - 1.0) * factor
+        row_label_grad(dz[r], p[r], labels[r], g[r] if known(labels[r], columns) else NAN)
 
 
 @helper

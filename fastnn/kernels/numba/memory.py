@@ -78,3 +78,36 @@ def _compiled_copied():
 
 #: copied(y, x): y[:] = x, for contiguous arrays of one dtype and length that don't overlap
 copied = Helper(_copied, _compiled_copied)
+
+
+def _compiled_local():
+    from llvmlite import ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    @intrinsic(prefer_literal=True)
+    def local(context, count, dtype):
+        if not isinstance(count, types.IntegerLiteral):
+            return None
+        kind = types.Array(dtype.dtype, 1, "C")
+
+        def generate(target, builder, signature, args):
+            number = target.get_data_type(dtype.dtype)
+            with builder.goto_entry_block():  # once, not in each turn of a loop
+                memory = builder.alloca(ir.ArrayType(number, count.literal_value))
+            memory.align = 64
+            array = target.make_array(kind)(target, builder)
+            size, step = (target.get_constant(types.intp, n)
+                          for n in (count.literal_value, dtype.dtype.bitwidth // 8))
+            target.populate_array(array, data=builder.bitcast(memory, number.as_pointer()), shape=(size,),
+                                  strides=(step,), itemsize=step, meminfo=None)
+            return array._getvalue()
+
+        return kind(count, dtype), generate
+
+    return local
+
+
+#: local(count, dtype): room on the stack for as long as the function runs; count is a constant
+local = Helper(lambda count, dtype: np.empty(count, dtype), _compiled_local)
+local.__name__ = "local"

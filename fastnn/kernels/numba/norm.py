@@ -1,1 +1,261 @@
-""""""
+"""Batch normalisation: statistics per column, in tiles of `width` columns.
+
+The algorithm is that of the compiled form: rows are taken in chunks, the first chunk's mean is the shift of its sums,
+the running mean that of every later one, and each chunk is merged into mean and m2 (the sum of squares about the mean)
+in its turn. Four rows go through a loop at once, so that what belongs to the columns is loaded once for them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..norm import WIDEST
+from .form import form, helper
+from .memory import local
+
+f4 = np.float32
+CHUNK = 256  # rows whose sums are formed at once
+
+
+# ---------------------------------------------------------------------- rows start..stop-1 of columns at..at+len(s)-1
+
+@helper(noalias=True)
+def add_rows(s, x, at, start, stop):
+    """s += x.sum(0)"""
+    end = at + len(s)
+    fours = start + (stop - start) // 4 * 4
+    for r in range(start, fours, 4):
+        x0, x1, x2, x3 = x[r][at:end], x[r + 1][at:end], x[r + 2][at:end], x[r + 3][at:end]
+        for c in range(len(s)):
+            s[c] += (x0[c] + x1[c]) + (x2[c] + x3[c])
+    for r in range(fours, stop):
+        x0 = x[r][at:end]
+        for c in range(len(s)):
+            s[c] += x0[c]
+
+
+@helper(noalias=True)
+def add_shifted(s, q, x, shift, at, start, stop):
+    """s += (x - shift).sum(0); q += np.square(x - shift).sum(0)"""
+    end = at + len(s)
+    fours = start + (stop - start) // 4 * 4
+    for r in range(start, fours, 4):
+        x0, x1, x2, x3 = x[r][at:end], x[r + 1][at:end], x[r + 2][at:end], x[r + 3][at:end]
+        for c in range(len(s)):
+            d0, d1, d2, d3 = x0[c] - shift[c], x1[c] - shift[c], x2[c] - shift[c], x3[c] - shift[c]
+            s[c] += (d0 + d1) + (d2 + d3)
+            q[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    for r in range(fours, stop):
+        x0 = x[r][at:end]
+        for c in range(len(s)):
+            d0 = x0[c] - shift[c]
+            s[c] += d0
+            q[c] += d0 * d0
+
+
+@helper(noalias=True)
+def add_gradients(s, q, dy, x, shift, at, start, stop):
+    """s += dy.sum(0); q += (dy * (x - shift)).sum(0)"""
+    end = at + len(s)
+    twos = start + (stop - start) // 2 * 2
+    for r in range(start, twos, 2):
+        g0, g1, x0, x1 = dy[r][at:end], dy[r + 1][at:end], x[r][at:end], x[r + 1][at:end]
+        for c in range(len(s)):
+            s[c] += g0[c] + g1[c]
+            q[c] += g0[c] * (x0[c] - shift[c]) + g1[c] * (x1[c] - shift[c])
+    for r in range(twos, stop):
+        g0, x0 = dy[r][at:end], x[r][at:end]
+        for c in range(len(s)):
+            s[c] += g0[c]
+            q[c] += g0[c] * (x0[c] - shift[c])
+
+
+@helper(noalias=True)
+def affine(y, x, shift, scale, offset, at):
+    """y = (x - shift) * scale + offset"""
+    end = at + len(shift)
+    twos = len(x) // 2 * 2
+    for r in range(0, twos, 2):
+        x0, x1, y0, y1 = x[r][at:end], x[r + 1][at:end], y[r][at:end], y[r + 1][at:end]
+        for c in range(len(shift)):
+            y0[c] = (x0[c] - shift[c]) * scale[c] + offset[c]
+            y1[c] = (x1[c] - shift[c]) * scale[c] + offset[c]
+    for r in range(twos, len(x)):
+        x0, y0 = x[r][at:end], y[r][at:end]
+        for c in range(len(shift)):
+            y0[c] = (x0[c] - shift[c]) * scale[c] + offset[c]
+
+
+@helper(noalias=True)
+def backward(dx, dy, x, shift, a, b, offset, at):
+    """dx = a * dy - ((x - shift) * b + offset)"""
+    end = at + len(shift)
+    for r in range(len(x)):
+        g0, x0, out = dy[r][at:end], x[r][at:end], dx[r][at:end]
+        for c in range(len(shift)):
+            out[c] = a[c] * g0[c] - ((x0[c] - shift[c]) * b[c] + offset[c])
+
+
+# ---------------------------------------------------------------------- vectors of a tile's columns
+
+@helper(noalias=True)
+def merge(mean, m2, carry, s, q, rows):
+    """Rows whose sums about mean are s and q join those that mean and m2 describe, `rows` in all.
+
+    m2 += q - s*s/n; mean += s/n (Chan, Golub & LeVeque 1983). `carry` is the sum of the earlier rows about mean: what
+    the last rounding of mean left over.
+    """
+    count, share = f4(rows), f4(1.0 / rows)
+    for c in range(len(mean)):
+        total = s[c] + carry[c]
+        step = total * share
+        moved = mean[c] + step
+        m2[c] += q[c] - total * step
+        carry[c] = (step - (moved - mean[c])) * count
+        mean[c] = moved
+
+
+@helper
+def moments(mean, m2, x, at):
+    """mean = x.mean(0); m2 = np.square(x - mean).sum(0)"""
+    n = len(mean)
+    s, q, carry = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
+    first = min(CHUNK, len(x))
+    s[:] = 0.0
+    add_rows(s, x, at, 0, first)
+    share = f4(1.0 / first)
+    for c in range(n):
+        mean[c] = s[c] * share
+    m2[:] = 0.0
+    carry[:] = 0.0
+    for start in range(0, len(x), CHUNK):
+        stop = min(start + CHUNK, len(x))
+        s[:] = 0.0
+        q[:] = 0.0
+        add_shifted(s, q, x, mean, at, start, stop)
+        merge(mean, m2, carry, s, q, stop)
+
+
+@helper
+def gradient_sums(dgamma, dbeta, dy, x, mean, rstd, at):
+    """dbeta = dy.sum(0); dgamma = (dy * (x - mean)).sum(0) * rstd"""
+    n = len(mean)
+    s, q = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
+    dgamma[:] = 0.0
+    dbeta[:] = 0.0
+    for start in range(0, len(x), CHUNK):
+        s[:] = 0.0
+        q[:] = 0.0
+        add_gradients(s, q, dy, x, mean, at, start, min(start + CHUNK, len(x)))
+        for c in range(n):
+            dbeta[c] += s[c]
+            dgamma[c] += q[c]
+    for c in range(n):
+        dgamma[c] *= rstd[c]
+
+
+@helper
+def scale_of(scale, rstd, gamma, at):
+    """scale = rstd * gamma; an absent gamma is 1"""
+    for c in range(len(scale)):
+        scale[c] = rstd[c] * gamma[at + c] if len(gamma) else rstd[c]
+
+
+@helper
+def offset_of(offset, beta, at):
+    """offset = beta; an absent beta is 0"""
+    for c in range(len(offset)):
+        offset[c] = beta[at + c] if len(beta) else 0.0
+
+
+@helper
+def reciprocal_deviation(rstd, var, epsilon):
+    """rstd = 1 / np.sqrt(var + epsilon)"""
+    for c in range(len(rstd)):
+        rstd[c] = 1.0 / math.sqrt(var[c] + epsilon)
+
+
+# ---------------------------------------------------------------------- the kernels
+
+@form(y="f4 rows columns", mean="f4 columns", rstd="f4 columns", moving_mean="f4 columns", moving_var="f4 columns",
+      x="f4 rows columns", gamma="f4 columns", beta="f4 columns", momentum="f8", unbiased_moving_variance="i8")
+def batch_norm(y, mean, rstd, moving_mean, moving_var, x, gamma, beta, momentum, epsilon, unbiased_moving_variance,
+               rows, columns, width, first, last):
+    """mean, var = x.mean(0), x.var(0); y = (x - mean) / np.sqrt(var + epsilon) * gamma + beta"""
+    share = f4(np.float64(1.0) / rows)
+    unbiased = f4(np.float64(1.0) / (rows - 1 if unbiased_moving_variance and rows > 1 else rows))
+    rate = f4(np.float64(1.0) - momentum)
+    for t in range(first, last):
+        at = t * width
+        end = min(at + width, columns)
+        n = end - at
+        m2, scale, offset = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
+        moments(mean[at:end], m2, x, at)
+        for c in range(n):
+            total = 0.0 if m2[c] < 0.0 else m2[c]  # equal values may leave a rounding below zero; NaN stays
+            rstd[at + c] = 1.0 / math.sqrt(total * share + epsilon)
+            moving_mean[at + c] += (mean[at + c] - moving_mean[at + c]) * rate
+            moving_var[at + c] += (total * unbiased - moving_var[at + c]) * rate
+        scale_of(scale, rstd[at:end], gamma, at)
+        offset_of(offset, beta, at)
+        affine(y, x, mean[at:end], scale, offset, at)
+
+
+@form(dx="f4 rows columns", dgamma="f4 columns", dbeta="f4 columns", dy="f4 rows columns", x="f4 rows columns",
+      gamma="f4 columns", mean="f4 columns", rstd="f4 columns")
+def batch_norm_grad(dx, dgamma, dbeta, dy, x, gamma, mean, rstd, rows, columns, width, first, last):
+    """dx = gamma * rstd * (dy - dbeta / rows - xhat * dgamma / rows); xhat = (x - mean) * rstd"""
+    share = f4(1.0 / rows)
+    for t in range(first, last):
+        at = t * width
+        end = min(at + width, columns)
+        n = end - at
+        a, b, offset = local(WIDEST, f4)[:n], local(WIDEST, f4)[:n], local(WIDEST, f4)[:n]
+        gradient_sums(dgamma[at:end], dbeta[at:end], dy, x, mean[at:end], rstd[at:end], at)
+        scale_of(a, rstd[at:end], gamma, at)
+        for c in range(n):
+            b[c] = a[c] * rstd[at + c] * (dgamma[at + c] * share)
+            offset[c] = a[c] * (dbeta[at + c] * share)
+        backward(dx, dy, x, mean[at:end], a, b, offset, at)
+
+
+@form(dgamma="f4 columns", dbeta="f4 columns", dy="f4 rows columns", x="f4 rows columns", mean="f4 columns",
+      rstd="f4 columns")
+def batch_norm_grad_parameters(dgamma, dbeta, dy, x, mean, rstd, columns, width, first, last):
+    """dbeta = dy.sum(0); dgamma = (dy * (x - mean) * rstd).sum(0)"""
+    for t in range(first, last):
+        at = t * width
+        end = min(at + width, columns)
+        gradient_sums(dgamma[at:end], dbeta[at:end], dy, x, mean[at:end], rstd[at:end], at)
+
+
+@form(y="f4 rows columns", x="f4 rows columns", gamma="f4 columns", beta="f4 columns", moving_mean="f4 columns",
+      moving_var="f4 columns")
+def batch_norm_inference(y, x, gamma, beta, moving_mean, moving_var, epsilon, columns, width, first, last):
+    """y = (x - moving_mean) * (gamma / np.sqrt(moving_var + epsilon)) + beta"""
+    for t in range(first, last):
+        at = t * width
+        end = min(at + width, columns)
+        scale, offset = local(WIDEST, f4)[: end - at], local(WIDEST, f4)[: end - at]
+        reciprocal_deviation(scale, moving_var[at:end], epsilon)
+        scale_of(scale, scale, gamma, at)
+        offset_of(offset, beta, at)
+        affine(y, x, moving_mean[at:end], scale, offset, at)
+
+
+@form(dx="f4 rows columns", dgamma="f4 columns", dbeta="f4 columns", dy="f4 rows columns", x="f4 rows columns",
+      gamma="f4 columns", moving_mean="f4 columns", moving_var="f4 columns")
+def batch_norm_inference_grad(dx, dgamma, dbeta, dy, x, gamma, moving_mean, moving_var, epsilon, columns, width, first,
+                              last):
+    """dx = dy * gamma * rstd; dgamma = (dy * (x - moving_mean) * rstd).sum(0); dbeta = dy.sum(0)"""
+    for t in range(first, last):
+        at = t * width
+        end = min(at + width, columns)
+        scale, zero = local(WIDEST, f4)[: end - at], local(WIDEST, f4)[: end - at]
+        zero[:] = 0.0
+        reciprocal_deviation(scale, moving_var[at:end], epsilon)
+        gradient_sums(dgamma[at:end], dbeta[at:end], dy, x, moving_mean[at:end], scale, at)
+        scale_of(scale, scale, gamma, at)
+        affine(dx, dy, zero, scale, zero, at)

@@ -16,14 +16,14 @@ f4 = np.float32
 LEAST = f4(-np.inf)
 
 
-@helper
+@helper(noalias=True)
 def row_each(f, out, a, *numbers):
     """out = f(a, *numbers), f a function of elements"""
     for i in range(len(out)):
         out[i] = f(a[i], *numbers)
 
 
-@helper
+@helper(noalias=True)
 def row_map(f, out, a, b, *numbers):
     """out = f(a, b, *numbers), f a function of elements"""
     for i in range(len(out)):
@@ -66,7 +66,7 @@ def row_exp_sum(x, shift):
     return total
 
 
-@helper
+@helper(fastmath={"reassoc", "nsz"})
 def row_max(x):
     """x.max(), NaN if one is NaN; -inf of no elements"""
     largest = LEAST
@@ -85,7 +85,7 @@ def row_argmax(x):
     return 0
 
 
-@helper
+@helper(noalias=True)
 def row_softmax(y, x):
     """y = np.exp(x - x.max()) / total, total the sum of the exponentials; the maximum and the total come back"""
     largest = row_max(x)
