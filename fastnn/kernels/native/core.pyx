@@ -355,6 +355,9 @@ def team_counts():
 
 MAX_THREADS = FNN_MAX_THREADS
 
+#: address of ``void *fnn_scratch(void)``, for kernels compiled elsewhere
+SCRATCH_FUNCTION = <uintptr_t> <void *> fnn_scratch
+
 if fnn_path_name(0) == NULL:
     raise ImportError("This CPU is older than every CPU path of the compiled modules; fastnn runs on NumPy here.")
 select_path(os.environ.get("FASTNN_CPU") or None)

@@ -25,11 +25,13 @@ from typing import Any
 import numpy as np
 
 from ...extras import need
+from ..native import core
 from . import cache
 from .form import Form, Helper
 
 numba = need("numba", extra="numba")
 
+import llvmlite.binding as llvm  # noqa: E402
 from numba.core import ir  # noqa: E402
 from numba.core import types as nb  # noqa: E402
 from numba.core.compiler import CompilerBase, DefaultPassBuilder  # noqa: E402
@@ -44,6 +46,9 @@ PYTHON_ABI = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_size_t), ctypes.POIN
 DTYPES = {name: getattr(np, kind) for name, kind in {
     "f2": "float16", "f4": "float32", "f8": "float64", "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64",
     "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64"}.items()}
+
+
+llvm.add_symbol("fnn_scratch", core.SCRATCH_FUNCTION)  # where compiled code, also that of the cache, finds it
 
 
 class CompileError(TypeError):
@@ -357,7 +362,6 @@ def environment() -> str:
     import platform
 
     import llvmlite
-    import llvmlite.binding as llvm
 
     return "\n".join([numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(),
                       llvm.get_process_triple(), os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name(),

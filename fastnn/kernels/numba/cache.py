@@ -34,11 +34,11 @@ def folder() -> Path:
 
 def key(form: Form, code: str) -> str | None:
     """The hash of what a form's machine code depends on; None if it must not be kept."""
-    from . import build, memory
+    from . import build, memory, microkernel
 
     if os.environ.get("FASTNN_NUMBA_CACHE") == "0":
         return None
-    parts = [code, build.environment(), inspect.getsource(build), inspect.getsource(memory)]
+    parts = [code, build.environment(), *map(inspect.getsource, (build, memory, microkernel))]
     try:
         for part in build.reached(form):
             parts.append(repr(part) if isinstance(part, tuple | str) else inspect.getsource(part))

@@ -111,3 +111,71 @@ def _compiled_local():
 #: local(count, dtype): room on the stack for as long as the function runs; count is a constant
 local = Helper(lambda count, dtype: np.empty(count, dtype), _compiled_local)
 local.__name__ = "local"
+
+
+def _scratch(start, shape):
+    return np.empty(shape, np.float32)
+
+
+def _compiled_scratch():
+    from llvmlite import ir
+    from numba import carray, njit
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    from .build import OPTIONS
+
+    @intrinsic
+    def address(context):
+        """void *fnn_scratch(void) of csrc/fastnn.h; `build` tells LLVM where that name stands."""
+        def generate(target, builder, signature, args):
+            function = ir.FunctionType(cgutils.voidptr_t, [])
+            return builder.call(cgutils.get_or_insert_function(builder.module, function, "fnn_scratch"), [])
+
+        return types.voidptr(), generate
+
+    @intrinsic
+    def behind(context, pointer, count):
+        """The pointer to the float32 `count` further on."""
+        def generate(target, builder, signature, args):
+            return builder.gep(args[0], [builder.shl(args[1], ir.Constant(args[1].type, 2))])
+
+        return types.voidptr(types.voidptr, types.int64), generate
+
+    @njit(**OPTIONS)
+    def scratch(start, shape):
+        return carray(behind(address(), start), shape, np.float32)
+
+    return scratch
+
+
+#: scratch(start, shape): an array of float32 of undefined values in this thread's scratch memory, from its element
+#: `start` on. A kernel's spec says how many bytes it needs. As plain Python it is new memory.
+scratch = Helper(_scratch, _compiled_scratch)
+
+
+def _call_kernel(kernel, buf, dim, attr, first, last):
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)
+    signature(int(kernel))(int(buf), int(dim), int(attr), int(first), int(last))
+
+
+def _compiled_call_kernel():
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def call_kernel(context, kernel, buf, dim, attr, first, last):
+        def generate(target, builder, signature, args):
+            size = args[4].type
+            function = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t] * 3 + [size] * 2)
+            pointers = [builder.inttoptr(a, cgutils.voidptr_t) for a in args[1:4]]
+            builder.call(builder.inttoptr(args[0], function.as_pointer()), [*pointers, *args[4:]])
+
+        return types.void(types.uintp, types.uintp, types.uintp, types.uintp, types.int64, types.int64), generate
+
+    return call_kernel
+
+
+#: call_kernel(kernel, buf, dim, attr, first, last): run a kernel of the C signature; the first four are addresses
+call_kernel = Helper(_call_kernel, _compiled_call_kernel)
