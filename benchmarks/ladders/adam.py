@@ -1,0 +1,66 @@
+"""Adam (Kingma & Ba 2015), one step over a flat array of n weights.
+
+    m += (g - m) * (1 - beta_1)
+    v += (g*g - v) * (1 - beta_2)
+    w -= alpha * m / (sqrt(v) + epsilon)
+
+alpha holds the learning rate and both bias corrections. Seven arrays pass by: w, m, v are read and written, g is read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn.kernels import optim
+
+from .ladder import Ladder, like, lists
+
+ALPHA, EPSILON = 1e-3, 1e-7
+B1, B2 = 1 - 0.9, 1 - 0.999  # the complements, in double
+CONSTANTS = (ALPHA, EPSILON, B1, B2)
+TILE = 4096  # elements of a tile of the threaded rung
+
+
+def problem(n, rng):
+    w, m, v, g = (rng.standard_normal(n).astype(np.float32) for _ in range(4))
+    return {"w": w, "m": m, "v": v * v, "g": g}
+
+
+LADDER = Ladder("adam", problem, outputs=("w", "m", "v"), flops=lambda n: 12 * n, nbytes=lambda n: 28 * n,
+                sizes=(1 << 14, 1 << 18, 1 << 22), check_sizes=(1, 15, 17, 4099), tolerance=8)
+
+
+@LADDER.rung("plain Python", "the meaning, one number at a time", prepare=lists, largest=1 << 14)
+def plain_python(w, m, v, g):
+    for i in range(len(w)):
+        m[i] += (g[i] - m[i]) * B1
+        v[i] += (g[i] * g[i] - v[i]) * B2
+        w[i] -= ALPHA * m[i] / (v[i] ** 0.5 + EPSILON)
+
+
+@LADDER.rung("NumPy", "whole arrays; each operation makes a new one")
+def numpy(w, m, v, g):
+    m = m + (g - m) * np.float32(B1)
+    v = v + (g * g - v) * np.float32(B2)
+    w = w - np.float32(ALPHA) * m / (np.sqrt(v) + np.float32(EPSILON))
+    return w, m, v
+
+
+@LADDER.rung("NumPy, no temporaries", "the same passes into one scratch array", prepare=like("w", "w"))
+def numpy_in_place(w, m, v, g, s, t):
+    np.subtract(g, m, out=s)
+    s *= np.float32(B1)
+    m += s
+    np.multiply(g, g, out=s)
+    s -= v
+    s *= np.float32(B2)
+    v += s
+    np.sqrt(v, out=s)
+    s += np.float32(EPSILON)
+    np.multiply(m, np.float32(ALPHA), out=t)
+    t /= s
+    w -= t
+
+
+LADDER.kernel("fastnn", optim.adam, "as it ships", attrs=dict(beta_1=0.9, beta_2=0.999),
+              inputs=lambda a: (a["g"], np.array(ALPHA), np.array(EPSILON), a["w"], a["m"], a["v"]))
