@@ -26,6 +26,10 @@ def problem(n, rng):
     return {"w": w, "m": m, "v": v * v, "g": g}
 
 
+def tiles(arrays) -> int:
+    return -(-arrays["w"].size // TILE)
+
+
 LADDER = Ladder("adam", problem, outputs=("w", "m", "v"), flops=lambda n: 12 * n, nbytes=lambda n: 28 * n,
                 sizes=(1 << 14, 1 << 18, 1 << 22), check_sizes=(1, 15, 17, 4099), tolerance=8)
 
@@ -62,5 +66,33 @@ def numpy_in_place(w, m, v, g, s, t):
     w -= t
 
 
-LADDER.kernel("fastnn", optim.adam, "as it ships", attrs=dict(beta_1=0.9, beta_2=0.999),
-              inputs=lambda a: (a["g"], np.array(ALPHA), np.array(EPSILON), a["w"], a["m"], a["v"]))
+@LADDER.rung("NumPy, in blocks", "the same on 4096 elements after another, which stay in cache",
+             prepare=lambda arrays: {**arrays, "s": np.zeros(TILE, np.float32), "t": np.zeros(TILE, np.float32)})
+def numpy_in_blocks(w, m, v, g, s, t):
+    for i in range(0, len(w), TILE):
+        k = min(TILE, len(w) - i)
+        numpy_in_place(w[i:i + k], m[i:i + k], v[i:i + k], g[i:i + k], s[:k], t[:k])
+
+
+F_ALPHA, F_EPSILON, F_B1, F_B2 = map(np.float32, CONSTANTS)  # with float64 constants, all arithmetic would be float64
+
+
+@LADDER.numba("Numba", "the plain loop, compiled; one pass")
+def numba(w, m, v, g):
+    for i in range(len(w)):
+        m[i] += (g[i] - m[i]) * F_B1
+        v[i] += (g[i] * g[i] - v[i]) * F_B2
+        w[i] -= F_ALPHA * m[i] / (np.sqrt(v[i]) + F_EPSILON)
+
+
+LADDER.cython("Cython", "adam", "the plain loop with types, through C")
+LADDER.c("C, scalar", "adam_fused", "one number at a time, in registers", attrs=CONSTANTS,
+         flags="-O2 -fno-tree-vectorize")
+LADDER.c("C, three passes", "adam_passes", "vectors made by the compiler, but loop after loop", attrs=CONSTANTS)
+LADDER.c("C, fused", "adam_fused", "the same in one pass", attrs=CONSTANTS)
+LADDER.c("C with vectors", "adam_vectors", "16 lanes, said explicitly", attrs=CONSTANTS, tiles=tiles)
+LADDER.c("C, threads", "adam_vectors", "tiles of 4096 elements, taken by threads", attrs=CONSTANTS, tiles=tiles,
+         threaded=True)
+for name, threaded in (("fastnn", False), ("fastnn, threads", True)):
+    LADDER.kernel(name, optim.adam, "as it ships", attrs=dict(beta_1=0.9, beta_2=0.999), threaded=threaded,
+                  inputs=lambda a: (a["g"], np.array(ALPHA), np.array(EPSILON), a["w"], a["m"], a["v"]))

@@ -44,10 +44,14 @@ Arrays = dict[str, Any]
 
 @dataclass
 class Bound:
-    """A rung with its arrays: ``run(repetitions, threads)``, and ``outputs()`` after a run, by name."""
+    """A rung with its arrays: ``run(repetitions, threads)``, and ``outputs()`` after a run, by name.
+
+    keep : what must live as long, such as arrays that C knows by their address.
+    """
 
     run: Callable[[int, int], object]
     outputs: Callable[[], Arrays]
+    keep: Any = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,7 @@ class Ladder:
         def bind(arrays):
             run, call = native(kernel, tuple(inputs(arrays)), **(attrs or {}))
             made = dict(zip(kernel.outputs, call.extra["arrays"][0]))
-            return Bound(run, lambda: {n: made[(renamed or {}).get(n, n)] for n in self.outputs})
+            return Bound(run, lambda: {n: made[(renamed or {}).get(n, n)] for n in self.outputs}, keep=call)
         self.rungs.append(Rung(name, idea, bind, **more))
 
     def _python(self, function, taken: Arrays) -> Bound:
@@ -224,8 +228,8 @@ class Ladder:
         # A cost of a millisecond tells the executor that sharing the tiles out is worth its while.
         program = core.Executor([(address, buffers, [int(s) for s in sizes], [float(a) for a in attrs], int(tiles), 1,
                                   0, 0, 1e-3, None)])
-        return Bound(lambda n, threads=1: program.run(n, [], [], threads, 1e9), lambda: {n: taken[n] for n in
-                                                                                         self.outputs})
+        return Bound(lambda n, threads=1: program.run(n, [], [], threads, 1e9),
+                     lambda: {n: taken[n] for n in self.outputs}, keep=taken)
 
     # ------------------------------------------------------------------ check
 
