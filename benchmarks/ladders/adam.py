@@ -10,6 +10,7 @@ alpha holds the learning rate and both bias corrections. Seven arrays pass by: w
 from __future__ import annotations
 
 import numpy as np
+from common import race, short
 
 from fastnn.kernels import optim
 
@@ -18,7 +19,8 @@ from .ladder import Ladder, like, lists
 ALPHA, EPSILON = 1e-3, 1e-7
 B1, B2 = 1 - 0.9, 1 - 0.999  # the complements, in double
 CONSTANTS = (ALPHA, EPSILON, B1, B2)
-TILE = 4096  # elements of a tile of the threaded rung
+TILE = 4096  # elements of a tile of the threaded rung; adam.c has the same
+BLOCK = 16384  # elements that NumPy takes at a time: a call costs it half a microsecond, whatever the size
 
 
 def problem(n, rng):
@@ -66,11 +68,11 @@ def numpy_in_place(w, m, v, g, s, t):
     w -= t
 
 
-@LADDER.rung("NumPy, in blocks", "the same on 4096 elements after another, which stay in cache",
-             prepare=lambda arrays: {**arrays, "s": np.zeros(TILE, np.float32), "t": np.zeros(TILE, np.float32)})
+@LADDER.rung("NumPy, in blocks", "the same on 16384 elements after another, which stay in cache",
+             prepare=lambda arrays: {**arrays, "s": np.zeros(BLOCK, np.float32), "t": np.zeros(BLOCK, np.float32)})
 def numpy_in_blocks(w, m, v, g, s, t):
-    for i in range(0, len(w), TILE):
-        k = min(TILE, len(w) - i)
+    for i in range(0, len(w), BLOCK):
+        k = min(BLOCK, len(w) - i)
         numpy_in_place(w[i:i + k], m[i:i + k], v[i:i + k], g[i:i + k], s[:k], t[:k])
 
 
@@ -96,3 +98,17 @@ LADDER.c("C, threads", "adam_vectors", "tiles of 4096 elements, taken by threads
 for name, threaded in (("fastnn", False), ("fastnn, threads", True)):
     LADDER.kernel(name, optim.adam, "as it ships", attrs=dict(beta_1=0.9, beta_2=0.999), threaded=threaded,
                   inputs=lambda a: (a["g"], np.array(ALPHA), np.array(EPSILON), a["w"], a["m"], a["v"]))
+
+
+def lesson() -> str:
+    """Nanoseconds of 16 weights: the divider alone, the whole step, the step without divider, at several sizes."""
+    lines = ["ns for 16 weights, one thread", f"{'weights':>10} {'divider alone':>14} {'Adam':>7} {'no divider':>11}"]
+    for n in (1 << 14, 1 << 18, 1 << 22, 1 << 24):
+        arrays = LADDER.arrays(n)
+        contenders = {"divider alone": LADDER.bind_c("adam_divider", arrays, [n // 16], CONSTANTS),
+                      "Adam": LADDER.bind_c("adam_fused", arrays, [n], CONSTANTS),
+                      "no divider": LADDER.bind_c("adam_no_divider", arrays, [n], CONSTANTS)}
+        times = race({name: bound.run for name, bound in contenders.items()}, 0.3)
+        best = {name: min(t) / n * 16e9 for name, t in times.items()}
+        lines.append(f"{short(n):>10} {best['divider alone']:14.2f} {best['Adam']:7.2f} {best['no divider']:11.2f}")
+    return "\n".join(lines)

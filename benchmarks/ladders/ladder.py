@@ -27,6 +27,7 @@ ones (a tuple in the order of ``outputs``, or one array).
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -192,10 +193,8 @@ class Ladder:
         """
         def bind(arrays):
             taken = prepare(arrays)
-            address = build.ctypes.cast(getattr(build.library(source or f"{self.name}.c", flags), function),
-                                        build.ctypes.c_void_p).value
             sizes = dims(taken) if dims else next(iter(taken.values())).shape
-            return self._executor(address, taken, sizes, attrs, tiles(taken))
+            return self.bind_c(function, taken, sizes, attrs, tiles(taken), flags, source)
         self.rungs.append(Rung(name, idea, bind, **more))
 
     def kernel(self, name: str, kernel: Kernel, idea: str, *, inputs: Callable[[Arrays], Sequence], attrs=None,
@@ -221,15 +220,17 @@ class Ladder:
             return {n: np.asarray(a) for n, a in zip(self.outputs, new, strict=True)}
         return Bound(run, outputs)
 
-    def _executor(self, address: int, taken: Arrays, sizes, attrs, tiles: int) -> Bound:
+    def bind_c(self, function: str, arrays: Arrays, dims: Sequence[int], attrs: Sequence[float] = (), tiles: int = 1,
+               flags: str = build.FLAGS, source: str | None = None) -> Bound:
+        """A C function with these arguments, in fastnn's executor; also for measurements that are no rung."""
         from fastnn.kernels.native import core
 
-        buffers = [a.ctypes.data for a in taken.values()]
+        address = ctypes.cast(getattr(build.library(source or f"{self.name}.c", flags), function), ctypes.c_void_p)
         # A cost of a millisecond tells the executor that sharing the tiles out is worth its while.
-        program = core.Executor([(address, buffers, [int(s) for s in sizes], [float(a) for a in attrs], int(tiles), 1,
-                                  0, 0, 1e-3, None)])
+        program = core.Executor([(address.value, [a.ctypes.data for a in arrays.values()], [int(d) for d in dims],
+                                  [float(a) for a in attrs], int(tiles), 1, 0, 0, 1e-3, None)])
         return Bound(lambda n, threads=1: program.run(n, [], [], threads, 1e9),
-                     lambda: {n: taken[n] for n in self.outputs}, keep=taken)
+                     lambda: {n: arrays[n] for n in self.outputs}, keep=arrays)
 
     # ------------------------------------------------------------------ check
 

@@ -63,6 +63,7 @@ def main(argv=None) -> int:
                    "default")
     p.add_argument("--seconds", type=float, default=0.5, help="for each rung")
     p.add_argument("--picture", type=Path, metavar="FOLDER", help="draw the roofline of each ladder and size there")
+    p.add_argument("--lesson", action="store_true", help="instead, the further measurements of a ladder's page")
     args = p.parse_args(argv)
     unknown = set(args.ladders) - set(available())
     if unknown:
@@ -70,6 +71,10 @@ def main(argv=None) -> int:
     failed = False
     for name in args.ladders or available():
         ladder = load(name)
+        if args.lesson:
+            lesson = getattr(sys.modules[f"ladders.{name}"], "lesson", None)
+            print(lesson() if lesson else f"{name} has no lesson.", end="\n\n")
+            continue
         for size in args.sizes or ladder.sizes:
             report = common.Report(f"{name} {show_size(size)}", args.json, COLUMNS)
             rows, remarks = ladder.measure(size, args.threads, args.seconds)
