@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from common import EPS, aligned, copier, count, minimum_and_median, native, race, short
+from common import EPS, aligned, copier, count, minimum_and_median, native_call, race, short
 
 from fastnn import machine
 from fastnn.kernels.spec import Kernel
@@ -197,13 +197,27 @@ class Ladder:
             return self.bind_c(function, taken, sizes, attrs, tiles(taken), flags, source)
         self.rungs.append(Rung(name, idea, bind, **more))
 
-    def kernel(self, name: str, kernel: Kernel, idea: str, *, inputs: Callable[[Arrays], Sequence], attrs=None,
-               renamed: dict[str, str] | None = None, **more) -> None:
+    def kernel(self, name: str, kernel: Kernel, idea: str, *, inputs: Callable[[Arrays], Sequence],
+               attrs: dict | None = None, renamed: dict[str, str] | None = None, **more) -> None:
         """The rung that is fastnn's own kernel. `renamed`: the ladder's name of an output -> the kernel's."""
+        names = {n: (0, (renamed or {}).get(n, n)) for n in self.outputs}
+        self.kernels(name, idea, lambda arrays: [(kernel, inputs(arrays), attrs or {})], names, **more)
+
+    def kernels(self, name: str, idea: str, calls: Callable[[Arrays], list[tuple]],
+                outputs: dict[str, tuple[int, str]], **more) -> None:
+        """A rung of several of fastnn's kernels, one after another: [(kernel, inputs, attrs)].
+
+        outputs : the ladder's name of an output -> (which call, the kernel's name of it).
+        """
         def bind(arrays):
-            run, call = native(kernel, tuple(inputs(arrays)), **(attrs or {}))
-            made = dict(zip(kernel.outputs, call.extra["arrays"][0]))
-            return Bound(run, lambda: {n: made[(renamed or {}).get(n, n)] for n in self.outputs}, keep=call)
+            from fastnn.kernels.native import core
+
+            made = [native_call(kernel, tuple(inputs), **attrs) for kernel, inputs, attrs in calls(arrays)]
+            # A level each: they run one after another.
+            program = core.Executor([(*call[:6], level, *call[7:]) for level, (call, _) in enumerate(made)])
+            written = [dict(zip(described.kernel.outputs, described.extra["arrays"][0])) for _, described in made]
+            return Bound(lambda n, threads=1: program.run(n, [], [], threads, 1e9),
+                         lambda: {n: written[i][own] for n, (i, own) in outputs.items()}, keep=made)
         self.rungs.append(Rung(name, idea, bind, **more))
 
     def _python(self, function, taken: Arrays) -> Bound:
