@@ -31,7 +31,7 @@ KERNEL(adam_fused)
 }
 
 /* sqrtf of all lanes; the compiler makes one instruction of the loop. */
-static inline f16 root(f16 x)
+INLINE f16 root(f16 x)
 {
     f16 r;
     for (int l = 0; l < 16; l++)
@@ -39,7 +39,7 @@ static inline f16 root(f16 x)
     return r;
 }
 
-static inline void step(float *w, float *m, float *v, const float *g, float alpha, float epsilon, float b1, float b2)
+INLINE void step(float *w, float *m, float *v, const float *g, float alpha, float epsilon, float b1, float b2)
 {
     f16 G = *(const f16 *)g, M = *(f16 *)m, V = *(f16 *)v;
     M += (G - M) * b1;

@@ -21,7 +21,7 @@ typedef int8_t b16 __attribute__((vector_size(16), aligned(1), may_alias));
     const int64_t n = dim[0]; \
     const rule r = {(uint32_t)attr[0], (uint32_t)attr[2], (uint32_t)attr[3], (float)attr[1], (uint64_t)attr[4]}
 
-static inline void philox(uint32_t w[4], uint64_t block, const rule *r)
+INLINE void philox(uint32_t w[4], uint64_t block, const rule *r)
 {
     w[0] = (uint32_t)block, w[1] = (uint32_t)(block >> 32), w[2] = (uint32_t)r->step, w[3] = (uint32_t)(r->step >> 32);
     for (uint32_t i = 0; i < 10; i++) {
@@ -33,7 +33,7 @@ static inline void philox(uint32_t w[4], uint64_t block, const rule *r)
 }
 
 /* The eight elements of a block. If there is a mask, it is written. */
-static inline void block_pass(float *y, const float *x, uint8_t *mask, int64_t n, int64_t block, const rule *r)
+INLINE void block_pass(float *y, const float *x, uint8_t *mask, int64_t n, int64_t block, const rule *r)
 {
     uint32_t w[4];
     philox(w, (uint64_t)block, r);
@@ -73,7 +73,7 @@ KERNEL(dropout_again)
 /* ------------------------------------------------------------------ eight blocks in a vector */
 
 /* 64-bit products of the low halves. Said in C, a compiler may not see that the high halves do not count. */
-static inline u64 product(u64 a, u64 b)
+INLINE u64 product(u64 a, u64 b)
 {
 #if defined(PLAIN_PRODUCT) || !defined(__AVX2__)
     return (a & 0xffffffff) * (b & 0xffffffff);
@@ -95,7 +95,7 @@ static inline u64 product(u64 a, u64 b)
 #endif
 
 /* The words of AT_ONCE groups from `group` on: lane p of a holds word p % 2 of block p / 2, b words 2 and 3. */
-static inline void philox_groups(u16 a[AT_ONCE], u16 b[AT_ONCE], uint64_t group, const rule *r)
+INLINE void philox_groups(u16 a[AT_ONCE], u16 b[AT_ONCE], uint64_t group, const rule *r)
 {
     const u64 zero = {0}, iota = {0, 1, 2, 3, 4, 5, 6, 7}, m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u;
     u64 x0[AT_ONCE], x1[AT_ONCE], x2[AT_ONCE], x3[AT_ONCE]; /* only the low halves count */
@@ -121,7 +121,7 @@ static inline void philox_groups(u16 a[AT_ONCE], u16 b[AT_ONCE], uint64_t group,
     }
 }
 
-static inline void keep(float *y, const float *x, int8_t *mask, u16 bits, const rule *r)
+INLINE void keep(float *y, const float *x, int8_t *mask, u16 bits, const rule *r)
 {
     i16 kept = (i16)(bits >= (r->threshold << 16)); /* all ones or all zeros */
     *(i16 *)y = kept & (i16)(*(const f16 *)x * r->scale);
@@ -129,7 +129,7 @@ static inline void keep(float *y, const float *x, int8_t *mask, u16 bits, const 
         *(b16 *)mask = __builtin_convertvector(kept, b16);
 }
 
-static inline void groups(float *y, const float *x, int8_t *mask, int64_t group, const rule *r)
+INLINE void groups(float *y, const float *x, int8_t *mask, int64_t group, const rule *r)
 {
     u16 a[AT_ONCE], b[AT_ONCE];
     philox_groups(a, b, (uint64_t)group, r);
@@ -143,7 +143,7 @@ static inline void groups(float *y, const float *x, int8_t *mask, int64_t group,
 }
 
 /* Elements i..end-1, i a multiple of 64. */
-static inline void pass(float *y, const float *x, int8_t *mask, int64_t i, int64_t end, const rule *r)
+INLINE void pass(float *y, const float *x, int8_t *mask, int64_t i, int64_t end, const rule *r)
 {
     for (; i + 64 * AT_ONCE <= end; i += 64 * AT_ONCE)
         groups(y + i, x + i, mask ? mask + i : mask, i / 64, r);

@@ -15,6 +15,9 @@
 typedef float f16 __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint32_t u16 __attribute__((vector_size(64), aligned(4), may_alias));
 
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+/* A function that is always copied into its callers, so that what it is handed can stay in registers. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 #endif
