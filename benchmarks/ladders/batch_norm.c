@@ -98,19 +98,15 @@ KERNEL(batch_norm_chunks)
 
 enum { U = 4, WIDE = 16 * U }; /* columns whose sums are in registers: 4 vectors of 16 */
 
-/* s, q = sums of x - k and its square down the rows, of WIDE columns. Nothing is stored until the last row.
- * With `ahead`, what stands so many floats further on is asked for: rows are far apart, and no hardware follows. */
-INLINE void sums(float *s, float *q, const float *x, const float *k, int64_t rows, int64_t stride, int64_t ahead)
+/* s, q = sums of x - k and its square down the rows, of WIDE columns. Nothing is stored until the last row. */
+INLINE void sums(float *s, float *q, const float *x, const float *k, int64_t rows, int64_t stride)
 {
     f16 K[U], S[U] = {0}, Q[U] = {0};
     memcpy(K, k, sizeof K);
     for (int64_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int u = 0; u < U; u++) {
-            const float *p = x + r * stride + 16 * u;
-            if (ahead)
-                __builtin_prefetch(p + ahead);
-            f16 d = *(const f16 *)p - K[u];
+            f16 d = *(const f16 *)(x + r * stride + 16 * u) - K[u];
             S[u] += d;
             Q[u] += d * d;
         }
@@ -131,41 +127,101 @@ static void few_sums(float *s, float *q, const float *x, const float *k, int64_t
         }
 }
 
-/* Columns 64 t .. 64 t + 63 in one pass. Squares are taken about the mean so far, which need not be exact, only near;
- * at first it is the first row. Rows whose sums about it are s and q then join: m2 += q - s*s/n; mean += s/n. */
-INLINE void tile(float *mean, float *var, const float *x, int64_t M, int64_t N, int64_t t, int64_t ahead)
+/* Rows whose sums about `mean` are s and q join the others; n rows with them. Squares may be taken about any number
+ * that is near the mean: what that adds is s*s/n (Chan, Golub & LeVeque 1983). */
+INLINE void join(float *restrict mean, float *restrict m2, const float *restrict s, const float *restrict q,
+                 int64_t columns, int64_t n)
 {
-    const int64_t at = t * WIDE, columns = least(WIDE, N - at), chunk = 256;
-    float k[WIDE] = {0}, m2[WIDE] = {0}, s[WIDE], q[WIDE];
-    memcpy(k, x + at, (size_t)columns * sizeof *k);
-    for (int64_t r = 0; r < M; r += chunk) {
-        const int64_t rows = least(chunk, M - r);
-        const float share = 1.0f / (float)(r + rows);
-        if (columns == WIDE)
-            sums(s, q, x + r * N + at, k, rows, N, ahead);
-        else
-            few_sums(s, q, x + r * N + at, k, rows, columns, N);
-        for (int64_t c = 0; c < columns; c++) {
-            m2[c] += q[c] - s[c] * s[c] * share;
-            k[c] += s[c] * share;
-        }
-    }
+    const float share = 1.0f / (float)n;
     for (int64_t c = 0; c < columns; c++) {
-        mean[at + c] = k[c];
-        var[at + c] = m2[c] / (float)M;
+        m2[c] += q[c] - s[c] * s[c] * share;
+        mean[c] += s[c] * share;
     }
 }
 
+/* A tile is 64 columns from the first row to the last, in one pass. The first row is the first shift, then the mean so
+ * far is. */
 KERNEL(batch_norm_vectors)
 {
     UNPACK;
-    for (int64_t t = first; t < last; t++)
-        tile(mean, var, x, M, N, t, 0);
+    float s[WIDE], q[WIDE];
+    for (int64_t t = first; t < last; t++) {
+        const int64_t at = t * WIDE, columns = least(WIDE, N - at);
+        memcpy(mean + at, x + at, (size_t)columns * sizeof *mean);
+        memset(var + at, 0, (size_t)columns * sizeof *var);
+        for (int64_t r = 0; r < M; r += 256) {
+            if (columns == WIDE)
+                sums(s, q, x + r * N + at, mean + at, least(256, M - r), N);
+            else
+                few_sums(s, q, x + r * N + at, mean + at, least(256, M - r), columns, N);
+            join(mean + at, var + at, s, q, columns, least(r + 256, M));
+        }
+        for (int64_t c = 0; c < columns; c++)
+            var[at + c] /= (float)M;
+    }
 }
 
-KERNEL(batch_norm_prefetch)
+/* ------------------------------------------------------------------ in the order of memory */
+
+enum { BLOCK = 512 }; /* rows of a tile of the rungs below; batch_norm.py has the same */
+
+/* s, q += sums of x - k and its square down `rows` rows of N columns. Four rows at a time: four streams of memory, and
+ * a sum is loaded and stored once for four rows. The compiler makes the vectors. */
+INLINE void four_rows(float *restrict s, float *restrict q, const float *restrict x, const float *restrict k,
+                      int64_t rows, int64_t N)
 {
-    UNPACK;
-    for (int64_t t = first; t < last; t++)
-        tile(mean, var, x, M, N, t, 64 * N);
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4, x += 4 * N)
+        for (int64_t c = 0; c < N; c++) {
+            float d0 = x[c] - k[c], d1 = x[N + c] - k[c], d2 = x[2 * N + c] - k[c], d3 = x[3 * N + c] - k[c];
+            s[c] += (d0 + d1) + (d2 + d3);
+            q[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+        }
+    for (; r < rows; r++, x += N)
+        for (int64_t c = 0; c < N; c++) {
+            float d = x[c] - k[c];
+            s[c] += d;
+            q[c] += d * d;
+        }
+}
+
+/* A tile is BLOCK rows of all columns. Each has 4 N floats of `part` (buf[3]) to itself and leaves its mean and sum of
+ * squares in the first two N, which batch_norm_join puts together. */
+KERNEL(batch_norm_blocks)
+{
+    const float *restrict x = buf[2];
+    const int64_t M = dim[0], N = dim[1];
+    for (int64_t t = first; t < last; t++) {
+        const float *block = x + t * BLOCK * N;
+        const int64_t rows = least(BLOCK, M - t * BLOCK);
+        float *own = (float *)buf[3] + 4 * t * N, *m2 = own + N, *s = own + 2 * N, *q = own + 3 * N;
+        memcpy(own, block, (size_t)N * sizeof *own);
+        memset(m2, 0, (size_t)N * sizeof *m2);
+        for (int64_t r = 0; r < rows; r += 128) {
+            memset(s, 0, (size_t)(2 * N) * sizeof *s);
+            four_rows(s, q, block + r * N, own, least(128, rows - r), N);
+            join(own, m2, s, q, N, least(r + 128, rows));
+        }
+    }
+}
+
+/* The tiles in their order, whoever computed them: the bits do not depend on the threads. */
+KERNEL(batch_norm_join)
+{
+    float *restrict mean = buf[0], *restrict var = buf[1];
+    const float *restrict part = buf[3];
+    const int64_t M = dim[0], N = dim[1];
+    memset(mean, 0, (size_t)N * sizeof *mean);
+    memset(var, 0, (size_t)N * sizeof *var);
+    for (int64_t r = 0; r < M; r += BLOCK) {
+        const float *own = part + r / BLOCK * 4 * N, *m2 = own + N;
+        const float rows = (float)least(BLOCK, M - r), share = rows / ((float)r + rows);
+        for (int64_t c = 0; c < N; c++) {
+            float apart = own[c] - mean[c];
+            var[c] += m2[c] + apart * apart * ((float)r * share);
+            mean[c] += apart * share;
+        }
+    }
+    for (int64_t c = 0; c < N; c++)
+        var[c] /= (float)M;
 }

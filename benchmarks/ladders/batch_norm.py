@@ -13,10 +13,11 @@ import numpy as np
 
 from fastnn.kernels.norm import tile_width
 
-from .ladder import Ladder, lists, show_size
-
+from .ladder import Ladder, Rung, lists, show_size
 
 CHUNK = 512  # rows that NumPy takes at a time: 512 KiB at 256 columns, and few calls
+BLOCK = 512  # rows of a tile of the threaded rung; batch_norm.c has the same
+
 
 
 def problem(size, rng):
@@ -114,6 +115,14 @@ def fastnn_tiles(arrays) -> int:
     return -(-arrays["x"].shape[1] // tile_width(*arrays["x"].shape))
 
 
+def blocks_of_rows(arrays):
+    rows, columns = arrays["x"].shape
+    blocks = -(-rows // BLOCK)
+    arrays = {**arrays, "part": np.zeros((blocks, 4, columns), np.float32)}
+    return LADDER.bind_calls([LADDER.c_call("batch_norm_blocks", arrays, (rows, columns), tiles=blocks),
+                              LADDER.c_call("batch_norm_join", arrays, (rows, columns))], arrays)
+
+
 LADDER.cython("Cython", "batch_norm", "the same, typed")
 LADDER.c("C, column by column", "batch_norm_columns", "as the formula is written: a stride of a whole row", dims=dims)
 LADDER.c("C, row by row", "batch_norm_rows", "loops exchanged: as memory lies", dims=dims)
@@ -122,9 +131,9 @@ LADDER.c("C, chunks", "batch_norm_chunks", "two passes over 64 rows while they a
          prepare=with_sums)
 LADDER.c("C with vectors", "batch_norm_vectors", "64 columns' sums in registers; one pass about a shift", dims=dims,
          tiles=tiles)
-LADDER.c("C, prefetch", "batch_norm_prefetch", "asks for the line 64 rows ahead", dims=dims, tiles=tiles)
-LADDER.c("C, threads", "batch_norm_prefetch", "tiles of 64 columns, taken by threads", dims=dims, tiles=tiles,
-         threaded=True)
+for name, idea, threaded in (("C, four rows at a time", "in the order of memory; parts of 512 rows joined", False),
+                             ("C, threads", "blocks of 512 rows, taken by threads, joined in order", True)):
+    LADDER.rungs.append(Rung(name, idea, blocks_of_rows, threaded=threaded))
 for name, threaded in (("fastnn", False), ("fastnn, threads", True)):
     LADDER.c(name, "batch_norm_fastnn", "its micro-kernels, which prefetch and carry what merging rounds off",
              dims=fastnn_dims, tiles=fastnn_tiles, source="batch_norm_fastnn.c", threaded=threaded)
@@ -132,7 +141,8 @@ for name, threaded in (("fastnn", False), ("fastnn, threads", True)):
 
 def lesson() -> str:
     """What each way loses when the mean is large beside the deviation: the error of the variance, relative."""
-    ways = ("NumPy", "NumPy, E[x^2] - E[x]^2", "C, row by row", "C, Welford", "C, chunks", "C with vectors", "fastnn")
+    ways = ("NumPy", "NumPy, E[x^2] - E[x]^2", "C, row by row", "C, Welford", "C, chunks", "C with vectors",
+            "C, four rows at a time", "fastnn")
     rungs = {r.name: r for r in LADDER.rungs}
     rows, columns = 8192, 64
     offsets = (0, 10, 100, 1000, 10000, 100000)

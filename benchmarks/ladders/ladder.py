@@ -237,12 +237,21 @@ class Ladder:
     def bind_c(self, function: str, arrays: Arrays, dims: Sequence[int], attrs: Sequence[float] = (), tiles: int = 1,
                flags: str = build.FLAGS, source: str | None = None) -> Bound:
         """A C function with these arguments, in fastnn's executor; also for measurements that are no rung."""
-        from fastnn.kernels.native import core
+        return self.bind_calls([self.c_call(function, arrays, dims, attrs, tiles, flags, source)], arrays)
 
+    def c_call(self, function: str, arrays: Arrays, dims: Sequence[int], attrs: Sequence[float] = (), tiles: int = 1,
+               flags: str = build.FLAGS, source: str | None = None) -> tuple:
+        """One C function with these arguments, as a call of fastnn's executor."""
         address = ctypes.cast(getattr(build.library(source or f"{self.name}.c", flags), function), ctypes.c_void_p)
         # A cost of a millisecond tells the executor that sharing the tiles out is worth its while.
-        program = core.Executor([(address.value, [a.ctypes.data for a in arrays.values()], [int(d) for d in dims],
-                                  [float(a) for a in attrs], int(tiles), 1, 0, 0, 1e-3, None)])
+        return (address.value, [a.ctypes.data for a in arrays.values()], [int(d) for d in dims],
+                [float(a) for a in attrs], int(tiles), 1, 0, 0, 1e-3, None)
+
+    def bind_calls(self, calls: Sequence[tuple], arrays: Arrays) -> Bound:
+        """Several of them, one after another: each starts when all tiles of the one before are done."""
+        from fastnn.kernels.native import core
+
+        program = core.Executor([(*call[:6], level, *call[7:]) for level, call in enumerate(calls)])
         return Bound(lambda n, threads=1: program.run(n, [], [], threads, 1e9),
                      lambda: {n: arrays[n] for n in self.outputs}, keep=arrays)
 
