@@ -13,6 +13,7 @@ import numpy as np
 
 from fastnn.kernels.norm import tile_width
 
+from .build import FLAGS
 from .ladder import Ladder, Rung, lists, show_size
 
 CHUNK = 512  # rows that NumPy takes at a time: 512 KiB at 256 columns, and few calls
@@ -115,12 +116,17 @@ def fastnn_tiles(arrays) -> int:
     return -(-arrays["x"].shape[1] // tile_width(*arrays["x"].shape))
 
 
-def blocks_of_rows(arrays):
-    rows, columns = arrays["x"].shape
-    blocks = -(-rows // BLOCK)
-    arrays = {**arrays, "part": np.zeros((blocks, 4, columns), np.float32)}
-    return LADDER.bind_calls([LADDER.c_call("batch_norm_blocks", arrays, (rows, columns), tiles=blocks),
-                              LADDER.c_call("batch_norm_join", arrays, (rows, columns))], arrays)
+def blocks_of_rows(ahead):
+    """A program of two calls: the blocks in any order, then what joins them."""
+    flags = f"{FLAGS} -DAHEAD={ahead}"
+
+    def bind(arrays):
+        rows, columns = arrays["x"].shape
+        blocks = -(-rows // BLOCK)
+        arrays = {**arrays, "part": np.zeros((blocks, 4, columns), np.float32)}
+        return LADDER.bind_calls([LADDER.c_call("batch_norm_blocks", arrays, (rows, columns), tiles=blocks, flags=flags),
+                                  LADDER.c_call("batch_norm_join", arrays, (rows, columns), flags=flags)], arrays)
+    return bind
 
 
 LADDER.cython("Cython", "batch_norm", "the same, typed")
@@ -131,9 +137,11 @@ LADDER.c("C, chunks", "batch_norm_chunks", "two passes over 64 rows while they a
          prepare=with_sums)
 LADDER.c("C with vectors", "batch_norm_vectors", "64 columns' sums in registers; one pass about a shift", dims=dims,
          tiles=tiles)
-for name, idea, threaded in (("C, four rows at a time", "in the order of memory; parts of 512 rows joined", False),
-                             ("C, threads", "blocks of 512 rows, taken by threads, joined in order", True)):
-    LADDER.rungs.append(Rung(name, idea, blocks_of_rows, threaded=threaded))
+for name, idea, ahead, threaded in (
+        ("C, four rows at a time", "in the order of memory; parts of 512 rows joined", 0, False),
+        ("C, prefetch", "asks for the rows 64 further on, into L2", 64, False),
+        ("C, threads", "blocks of 512 rows, taken by threads, joined in order", 64, True)):
+    LADDER.rungs.append(Rung(name, idea, blocks_of_rows(ahead), threaded=threaded))
 for name, threaded in (("fastnn", False), ("fastnn, threads", True)):
     LADDER.c(name, "batch_norm_fastnn", "its micro-kernels, which prefetch and carry what merging rounds off",
              dims=fastnn_dims, tiles=fastnn_tiles, source="batch_norm_fastnn.c", threaded=threaded)
