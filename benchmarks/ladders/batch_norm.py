@@ -124,8 +124,8 @@ def blocks_of_rows(ahead):
         rows, columns = arrays["x"].shape
         blocks = -(-rows // BLOCK)
         arrays = {**arrays, "part": np.zeros((blocks, 4, columns), np.float32)}
-        return LADDER.bind_calls([LADDER.c_call("batch_norm_blocks", arrays, (rows, columns), tiles=blocks, flags=flags),
-                                  LADDER.c_call("batch_norm_join", arrays, (rows, columns), flags=flags)], arrays)
+        sums = LADDER.c_call("batch_norm_blocks", arrays, (rows, columns), tiles=blocks, flags=flags)
+        return LADDER.bind_calls([sums, LADDER.c_call("batch_norm_join", arrays, (rows, columns), flags=flags)], arrays)
     return bind
 
 
