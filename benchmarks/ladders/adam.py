@@ -10,9 +10,10 @@ alpha holds the learning rate and both bias corrections. Seven arrays pass by: w
 from __future__ import annotations
 
 import numpy as np
-from common import race, short
 
 from fastnn.kernels import optim
+from fastnn.race.sizes import short
+from fastnn.race.timing import take_turns
 
 from .ladder import Ladder, like, lists
 
@@ -108,7 +109,7 @@ def lesson() -> str:
         contenders = {"divider alone": LADDER.bind_c("adam_divider", arrays, [n // 16], CONSTANTS),
                       "Adam": LADDER.bind_c("adam_fused", arrays, [n], CONSTANTS),
                       "no divider": LADDER.bind_c("adam_no_divider", arrays, [n], CONSTANTS)}
-        times = race({name: bound.run for name, bound in contenders.items()}, 0.3)
+        times = take_turns({name: bound.run for name, bound in contenders.items()}, 0.3)
         best = {name: min(t) / n * 16e9 for name, t in times.items()}
         lines.append(f"{short(n):>10} {best['divider alone']:14.2f} {best['Adam']:7.2f} {best['no divider']:11.2f}")
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from fastnn.datasets.store import cache_folder
+from fastnn.files import cache_folder
 
 HERE = Path(__file__).resolve().parent
 #: fastnn's own C code, for rungs that include it

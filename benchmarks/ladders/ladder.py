@@ -33,14 +33,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from common import EPS, aligned, copier, count, minimum_and_median, native_call, race, short
 
 from fastnn import machine
 from fastnn.kernels.spec import Kernel
+from fastnn.race.contenders import native_call
+from fastnn.race.sizes import count, short
+from fastnn.race.timing import aligned, copier, minimum_and_median, take_turns
 
 from . import build
 
 Arrays = dict[str, Any]
+EPS = float(np.finfo(np.float32).eps)
 
 
 @dataclass
@@ -310,7 +313,7 @@ class Ladder:
             copies[used] = f"copy on {used}"
             contenders[copies[used]] = lambda k, used=used: copy(k, used)
         with np.errstate(all="ignore"):
-            times = race(contenders, seconds)
+            times = take_turns(contenders, seconds)
         copy_speed = {used: copied / min(times[name]) / 1e9 for used, name in copies.items()}
         rows = []
         for v in verdicts:
