@@ -141,7 +141,8 @@ for name, idea, ahead, threaded in (
         ("C, four rows at a time", "in the order of memory; parts of 512 rows joined", 0, False),
         ("C, prefetch", "asks for the rows 64 further on, into L2", 64, False),
         ("C, threads", "blocks of 512 rows, taken by threads, joined in order", 64, True)):
-    LADDER.rungs.append(Rung(name, idea, blocks_of_rows(ahead), threaded=threaded))
+    LADDER.rungs.append(Rung(name, idea, blocks_of_rows(ahead), threaded=threaded,
+                             binary=("batch_norm.c", "batch_norm_blocks", f"{FLAGS} -DAHEAD={ahead}")))
 for name, threaded in (("fastnn", False), ("fastnn, threads", True)):
     LADDER.c(name, "batch_norm_fastnn", "its micro-kernels, which prefetch and carry what merging rounds off",
              dims=fastnn_dims, tiles=fastnn_tiles, source="batch_norm_fastnn.c", threaded=threaded)

@@ -70,6 +70,7 @@ class Rung:
     tolerance : of this rung, where it differs from the ladder's.
     judge : function (arrays before the run, outputs) -> error in eps, for a rung that may differ from the first.
     threaded : whether it runs on as many threads as asked for, or on one.
+    binary : (source, function, flags) of a rung in C, for looking at what the compiler made of it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Rung:
     tolerance: float | None = None
     judge: Callable[[Arrays, Arrays], float] | None = None
     threaded: bool = False
+    binary: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Ladder:
             taken = prepare(arrays)
             sizes = dims(taken) if dims else next(iter(taken.values())).shape
             return self.bind_c(function, taken, sizes, attrs, tiles(taken), flags, source)
-        self.rungs.append(Rung(name, idea, bind, **more))
+        self.rungs.append(Rung(name, idea, bind, binary=(source or f"{self.name}.c", function, flags), **more))
 
     def kernel(self, name: str, kernel: Kernel, idea: str, *, inputs: Callable[[Arrays], Sequence],
                attrs: dict | None = None, renamed: dict[str, str] | None = None, **more) -> None:

@@ -4,6 +4,7 @@ Nothing is timed. A rung whose tool (compiler, Cython, Numba) is missing is left
 """
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -19,8 +20,8 @@ if not tables.native_available():
     pytest.skip("the ladders are run by the compiled modules, which are not there", allow_module_level=True)
 sys.path.append(str(BENCHMARKS))
 
-from ladders import LADDERS, build
-from ladders.ladder import Ladder, error, lists, parse_size, show_size
+from ladders import LADDERS, assembly, build, run
+from ladders.ladder import Ladder, Rung, error, lists, parse_size, show_size
 
 NAMES = [n for n in LADDERS if (BENCHMARKS / f"ladders/{n}.py").exists()]
 
@@ -199,3 +200,52 @@ def test_error_is_relative_to_the_largest_magnitude():
 def test_sizes_are_read_and_shown(text, size):
     assert parse_size(text) == size
     assert show_size(size) == text
+
+
+# ---------------------------------------------------------------------- pages and assembly
+
+LISTING = [(0, "vmovups (%rdi),%zmm0"), (4, "add $1,%rax"), (8, "jne    4 <f+0x4>"),  # scalar, inside the outer loop
+           (12, "vaddps %zmm0,%zmm1,%zmm1"), (16, "vmulps %zmm0,%zmm1,%zmm1"), (20, "jl     c <f+0xc>"),  # vectors
+           (24, "jmp    0 <f>"), (28, "vaddss %xmm0,%xmm1,%xmm1"), (32, "jne    1c <f+0x1c>"), (36, "ret")]
+
+
+def test_inner_loops_are_found():
+    bodies = assembly.loops(LISTING)
+    assert [len(body) for body in bodies] == [2, 3, 2]
+    assert bodies[1][0].startswith("vaddps")
+
+
+def test_the_widest_loop_is_shown(monkeypatch):
+    monkeypatch.setattr(assembly, "_disassembled", lambda path, function: LISTING)
+    monkeypatch.setattr(build, "shared_object", lambda source, flags: None)
+    rung = Rung("C", "", lambda arrays: None, binary=("x.c", "f", ""))
+    assert assembly.inner_loop(rung).splitlines()[0].startswith("vaddps")
+    with pytest.raises(build.Missing, match="NumPy is not in C"):
+        assembly.inner_loop(Rung("NumPy", "", lambda arrays: None))
+
+
+def test_measured_text_goes_between_its_marks_and_nowhere_else(tmp_path):
+    page = tmp_path / "adam.md"
+    page.write_text("before\n<!-- measured: table -->\nold\n<!-- end -->\nafter\n"
+                    "<!-- measured: lesson -->\n<!-- end -->\n")
+    run.into_page(page, "table", "  new \\1\n")
+    assert page.read_text() == ("before\n<!-- measured: table -->\n```text\nnew \\1\n```\n<!-- end -->\nafter\n"
+                                "<!-- measured: lesson -->\n<!-- end -->\n")
+    with pytest.raises(SystemExit, match="no place marked"):
+        run.into_page(page, "picture", "x")
+
+
+def test_code_in_the_pages_is_the_ladders_code():
+    """Each block of code in docs/kernels says its lines as the ladder's files have them; sketches are plain text."""
+    pages = BENCHMARKS.parent / "docs/kernels"
+    if not pages.is_dir():
+        pytest.skip("docs/kernels is not beside these tests")
+    for name in NAMES:
+        page = pages / f"{name}.md"
+        if not page.exists():
+            continue
+        sources = "\n".join(file.read_text() for file in sorted((BENCHMARKS / "ladders").glob(f"{name}*")))
+        known = {line.strip() for line in sources.splitlines()}
+        for language, block in re.findall(r"```(python|c|cython)\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in filter(str.strip, block.splitlines()):
+                assert line.strip() in known, f"{page.name}, {language}: {line!r} is in no file of the ladder"
