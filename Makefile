@@ -11,7 +11,7 @@ SOURCES := $(sort $(shell find fastnn csrc -type f \( -name '*.py' -o -name '*.p
     -o -name '*.h' -o -path 'csrc/*.c' -o -name py.typed \)) pyproject.toml setup.py README.md LICENSE)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test build bench lint format sanitize clean FORCE
+.PHONY: help demo test build bench ladders lint format sanitize clean FORCE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,10 @@ build: $(VENV)/made ## source archive and wheel into dist/
 
 bench: $(VENV)/installed-bench ## measure (ARGS are those of benchmarks/run.py)
 	$(PY) benchmarks/run.py $(ARGS)
+
+ladders: $(VENV)/installed-bench ## kernels from naive to fast, rung by rung (ARGS are those of benchmarks/ladders/run.py)
+	$(PIP) install 'cython>=3.1' 'matplotlib>=3.8'
+	$(PY) benchmarks/ladders/run.py $(ARGS)
 
 lint: $(VENV)/tool-ruff ## what a machine can say about style
 	$(VENV)/bin/ruff check .
@@ -52,9 +56,10 @@ clean: ## remove everything that make made, .venv too
 
 # $(call check,folder,where fastnn must be,pytest's arguments,environment): run tests from a copy of tests/ that has no
 # fastnn beside it, so that what is tested is what was installed; tests/test_package.py makes sure of it. The Cython
-# sources go along as text, for tests/kernels/test_slots.py.
+# sources go along as text, for tests/kernels/test_slots.py; the ladders, their pages and the C that they include, for theirs.
 define check
-@rm -rf $(1)/tests $(1)/sources && mkdir -p $(1)/sources && cp -R tests pyproject.toml $(1)/
+@rm -rf $(1)/tests $(1)/sources $(1)/benchmarks $(1)/csrc $(1)/docs && mkdir -p $(1)/sources
+@cp -R tests benchmarks csrc docs pyproject.toml $(1)/
 @cp fastnn/kernels/native/*.pyx $(1)/sources/
 cd $(1) && env -u PYTHONPATH FASTNN_TEST_INSTALLED="$(CURDIR)/$(2)" $(4) "$(CURDIR)/$(PY)" -m pytest -q $(3) $(ARGS)
 endef

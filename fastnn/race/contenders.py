@@ -157,6 +157,13 @@ def native(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any
     """
     from ..kernels.native import core
 
+    call, described = native_call(kernel, inputs, backend, **attrs)
+    program = core.Executor([call])
+    return (lambda n, threads: program.run(n, [], [], threads, 1e9)), described
+
+
+def native_call(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any) -> tuple[tuple, Call]:
+    """One kernel as a call for `core.Executor`, and the `Call` with its arrays, which must be kept; see `native`."""
     described = single.describe(kernel, inputs, attrs)
     given = dict(zip(kernel.inputs, inputs))
     outputs = [given[n] if n in given else aligned(np.zeros(a.shape, a.dtype))
@@ -164,11 +171,9 @@ def native(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any
     addresses = [0 if a is None else a.ctypes.data for a in (*outputs, *inputs)]
     tiles, cost = int(kernel.tiles(described)), estimate(described)
     grain = max(1, min(tiles, int(np.ceil(CLAIM_SECONDS * tiles / max(cost, 1e-9)))))
-    program = core.Executor([(tables.form(backend, kernel), addresses, list(map(int, kernel.sizes(described))),
-                              kernel.numbers(described.attrs), tiles, grain, 0, int(kernel.scratch(described)), cost,
-                              None)])
     described.extra["arrays"] = (outputs, inputs)  # keeps them alive
-    return (lambda n, threads: program.run(n, [], [], threads, 1e9)), described
+    return (tables.form(backend, kernel), addresses, list(map(int, kernel.sizes(described))),
+            kernel.numbers(described.attrs), tiles, grain, 0, int(kernel.scratch(described)), cost, None), described
 
 
 def compiled(kernel: Kernel, attrs: dict[str, Any], backend: str, threads: Iterable[int],
