@@ -7,11 +7,12 @@ import numpy as np
 from ..reduce import CHUNK, COLUMNS
 from ..spec import BLOCK
 from .form import form, helper
-from .math import maximum
+from .math import NAN, larger
 from .memory import copied, view
 from .rows import LEAST, row_max, row_sum
 
 f4 = np.float32
+WIDE = 64  # elements of the vectors that a maximum is formed in
 PART = 1024  # columns that stay in the first cache while rows are added to them
 
 
@@ -39,17 +40,36 @@ def plus_one(s, a):
 
 
 @helper
+def nan_max(a, b):
+    """The larger, NaN if one is NaN; for single elements this is shorter than `maximum`, which orders zeros too."""
+    return b if (b > a) | (b != b) else a
+
+
+@helper
 def largest_of_five(s, a, b, c, d):
     """s = the largest of s, a, b, c, d"""
     for i in range(len(s)):
-        s[i] = maximum(maximum(maximum(maximum(s[i], a[i]), b[i]), c[i]), d[i])
+        s[i] = nan_max(nan_max(nan_max(nan_max(s[i], a[i]), b[i]), c[i]), d[i])
 
 
 @helper
 def larger_of_two(s, a):
     """s = the larger of s and a"""
     for i in range(len(s)):
-        s[i] = maximum(s[i], a[i])
+        s[i] = nan_max(s[i], a[i])
+
+
+@helper
+def row_largest(x):
+    """x.max(), NaN if one is NaN"""
+    n = len(x)
+    if n >= WIDE:  # in whole vectors, of which the last two may share elements
+        return nan_max(row_max(x[: n // WIDE * WIDE]), row_max(x[n - WIDE :]))
+    largest, bad = LEAST, False
+    for i in range(n):
+        largest = larger(largest, x[i])  # passes NaN by
+        bad |= x[i] != x[i]
+    return NAN if bad else largest
 
 
 @helper
@@ -117,7 +137,7 @@ def reduce_mean(y, x, outer, n, inner, first, last):
 @form(y="f4 outer*inner", x="f4 outer*n*inner")
 def reduce_max(y, x, outer, n, inner, first, last):
     """y = x.reshape(outer, n, inner).max(1)"""
-    reduce_tiles(row_max, max_columns, f4(1), y, x, outer, n, inner, first, last)
+    reduce_tiles(row_largest, max_columns, f4(1), y, x, outer, n, inner, first, last)
 
 
 # ---------------------------------------------------------------------- movement, of elements of any size: bytes
@@ -135,17 +155,16 @@ def place(dim, loops, at):
 
 
 @helper
-def repeated(y, x):
-    """Every len(x) bytes of y are x."""
-    size = len(x)
+def repeated(y, x, n, size):
+    """n times the one element of `size` bytes at x."""
     if size == 4:
-        word = x.view(np.uint32)[0]
-        y = y.view(np.uint32)
-        for i in range(len(y)):
-            y[i] = word
+        word, out = view(x, 1, np.uint32)[0], view(y, n, np.uint32)
+        for i in range(n):
+            out[i] = word
     else:
-        for i in range(0, len(y), size):
-            copied(y[i : i + size], x)
+        element = view(x, size, np.uint8)
+        for i in range(n):
+            copied(view(y + i * size, size, np.uint8), element)
 
 
 @form(y="address", x="address")
@@ -160,21 +179,28 @@ def broadcast_to(y, x, itemsize, D, dim, first, last):  # noqa: N803
         row = i // n
         j = i - row * n
         m = min(n - j, stop - i)
-        out, at = view(y + i * itemsize, m * itemsize, np.uint8), x + (place(dim, D - 1, row) + j * step) * itemsize
+        to, at = y + i * itemsize, x + (place(dim, D - 1, row) + j * step) * itemsize
         if step:
-            copied(out, view(at, m * itemsize, np.uint8))
+            copied(view(to, m * itemsize, np.uint8), view(at, m * itemsize, np.uint8))
         else:
-            repeated(out, view(at, itemsize, np.uint8))
+            repeated(to, at, m, itemsize)
         i += m
 
 
 @helper
-def squares(y, ldy, x, ldx, m, n):
-    """y[i, j] = x[j, i] for i < m, j < n, in squares so that each cache line is taken up and written once."""
+def squares(y, x, m):
+    """y[i, j] = x[j, i] for i < m, in squares so that each cache line is taken up and written once."""
+    n = len(x)
     for j0 in range(0, n, BLOCK):
-        for i in range(m):
-            for j in range(j0, min(j0 + BLOCK, n)):
-                y[i * ldy + j] = x[j * ldx + i]
+        square, out = x[j0 : j0 + BLOCK], y[:, j0 : j0 + BLOCK]
+        if m == BLOCK and len(square) == BLOCK:  # known sizes: without loops
+            for i in range(BLOCK):
+                for j in range(BLOCK):
+                    out[i, j] = square[j, i]
+        else:
+            for i in range(m):
+                for j in range(len(square)):
+                    out[i, j] = square[j, i]
 
 
 @helper
@@ -210,13 +236,12 @@ def transpose(y, x, itemsize, D, dim, first, last):  # noqa: N803
         m = min(long - block, BLOCK)
         at = x + place_of_tile(dim, q, run, block, j) * itemsize
         to = y + ((run * long + block) * between + j) * n * itemsize
-        extent, length = (m - 1) * between * n + n, (n - 1) * step + m
         if itemsize == 4:
-            squares(view(to, extent, np.uint32), between * n, view(at, length, np.uint32), step, m, n)
+            squares(view(to, (m, between * n), np.uint32), view(at, (n, step), np.uint32), m)
         elif itemsize == 1:
-            squares(view(to, extent, np.uint8), between * n, view(at, length, np.uint8), step, m, n)
+            squares(view(to, (m, between * n), np.uint8), view(at, (n, step), np.uint8), m)
         elif itemsize == 8:
-            squares(view(to, extent, np.uint64), between * n, view(at, length, np.uint64), step, m, n)
+            squares(view(to, (m, between * n), np.uint64), view(at, (n, step), np.uint64), m)
         else:
             one_by_one(to, between * n, at, step, m, n, itemsize)
 
