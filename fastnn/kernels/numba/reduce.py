@@ -7,12 +7,11 @@ import numpy as np
 from ..reduce import CHUNK, COLUMNS
 from ..spec import BLOCK
 from .form import form, helper
-from .math import NAN, larger
+from .math import NAN, bits, from_bits
 from .memory import copied, view
-from .rows import LEAST, row_max, row_sum
+from .rows import LEAST, row_sum
 
-f4 = np.float32
-WIDE = 64  # elements of the vectors that a maximum is formed in
+f4, i4, u4 = np.float32, np.int32, np.uint32
 PART = 1024  # columns that stay in the first cache while rows are added to them
 
 
@@ -60,16 +59,20 @@ def larger_of_two(s, a):
 
 
 @helper
+def ordered(i):
+    """The bits of a float32, as an int32, to an int32 of the same order; and back."""
+    return i4(i ^ i4(i4(i >> i4(31)) & i4(0x7FFFFFFF)))
+
+
+@helper
 def row_largest(x):
-    """x.max(), NaN if one is NaN"""
-    n = len(x)
-    if n >= WIDE:  # in whole vectors, of which the last two may share elements
-        return nan_max(row_max(x[: n // WIDE * WIDE]), row_max(x[n - WIDE :]))
-    largest, bad = LEAST, False
-    for i in range(n):
-        largest = larger(largest, x[i])  # passes NaN by
-        bad |= x[i] != x[i]
-    return NAN if bad else largest
+    """x.max(), NaN if one is NaN; of whole numbers, whose maximum is one instruction and vector code for any length"""
+    largest, magnitude = ordered(i4(bits(LEAST))), u4(0)
+    for i in range(len(x)):
+        u = bits(x[i])
+        largest = max(largest, ordered(i4(u)))
+        magnitude = max(magnitude, u4(u & u4(0x7FFFFFFF)))
+    return NAN if magnitude > u4(0x7F800000) else from_bits(u4(ordered(largest)))
 
 
 @helper
@@ -146,12 +149,12 @@ def reduce_max(y, x, outer, n, inner, first, last):
 @helper
 def place(dim, loops, at):
     """Where the place number `at`, counted by the first `loops` loops of (itemsize, D, sizes, strides), is in x."""
-    start = 0
-    for d in range(loops - 1, -1, -1):
-        n = dim[2 + d]
-        start += at % n * dim[2 + dim[1] + d]
-        at = at // n
-    return start
+    start, strides = 0, 2 + dim[1]
+    for d in range(loops - 1, 0, -1):
+        rest = at // dim[2 + d]
+        start += (at - rest * dim[2 + d]) * dim[strides + d]
+        at = rest
+    return start + at * dim[strides] if loops > 0 else start
 
 
 @helper
