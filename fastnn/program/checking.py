@@ -41,10 +41,13 @@ def check(bug, report: Comparison) -> None:
         if s.stored and s.name not in s.call.kernel.inputs:
             twin.poison(s.tensor)
     before, prints = twin.block.copy(), twin.prints(call)
-    twin.call(bug.next, bug.threads)
+    about["inputs"] = named(call, given)
+    try:
+        twin.call(bug.next, bug.threads)
+    except RuntimeError as error:  # an exception inside a user's kernel
+        return fault(report, about, kind="raised", text=str(error), call=call, given=given)
     bug.next += 1
     elsewhere = outside(bug, call, before, prints)
-    about["inputs"] = named(call, given)
     if elsewhere:
         buffer, index, text = elsewhere
         return fault(report, about, kind="outside", buffer=buffer, index=index, text=text, call=call, given=given)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import tables
-from ..kernels.spec import KERNELS, Array, Call
+from ..kernels.spec import KERNELS, Array, Call, Kernel
 from .explain.numbers import plural
 from .meaning import Inputs, excess, meaning, out_of_range, pardoned, slots, tolerances
 
@@ -51,7 +51,8 @@ class Comparison:
     ok : whether all calls agreed; a report is also true or false by it.
     steps, checked : steps begun and calls compared.
     kind : "value" (an output differs), "outside" (bytes changed that are no output), "reads" (an input has no value
-        where it stands), or "meaning" (the meaning itself can't be computed from these inputs).
+        where it stands), "meaning" (the meaning itself can't be computed from these inputs), or "raised" (a user's
+        kernel raised an exception).
     number : the call, counted from 1 as `Program.explain` does; ``step`` counts from 1.
     kernel, note : its name and the layer that emitted it. In a call that runs an update besides, `kernel` is the one
         of the two at fault.
@@ -120,10 +121,14 @@ class Comparison:
         lines += ["  " + line for line in (self._what() if self.kind == "value" else [self.text])]
         width = max(map(len, self.inputs), default=0)
         lines += [f"  read {n:<{width}}  {shape_of(a)}: {range_of(a)}{count_of(a)}" for n, a in self.inputs.items()]
-        if self.given is not None and self.kind in ("value", "outside"):
+        if self.given is not None:
             path = self.path or f"call{self.number}.npz"
-            lines += [f"  again, alone: {'' if self.path else f'report.save({path!r}); '}"
-                      f"python -c \"from fastnn.program.difference import rerun; print(rerun('{path}'))\""]
+            save = "" if self.path else f"report.save({path!r}); "
+            kernels = [c.kernel for c in (self.call, self.call.then) if c]
+            own = [k.name for k in kernels if KERNELS.get(k.name) is not k]
+            command = (f"fastnn.program.difference.rerun({path!r}, {', '.join(own)})" if own else
+                       f"python -c \"from fastnn.program.difference import rerun; print(rerun('{path}'))\"")
+            lines.append(f"  again, alone: {save}{command}")
         return "\n".join(lines)
 
     def _what(self) -> list[str]:
@@ -185,6 +190,9 @@ def run_alone(call: Call, given: Inputs, form: str) -> list[np.ndarray]:
     grain, level, seconds = max(1, tiles), 0, 1e-6
     line = (*plain(call, made, arrays), tiles, grain, level, int(call.kernel.scratch(call)), seconds, then)
     core.Executor([line], [], []).step_call(0, 1)
+    for kernel in (call.kernel, call.then and call.then.kernel):
+        if kernel is not None and kernel.own_form is not None:
+            kernel.own_form.check()
     return made + after
 
 
@@ -214,8 +222,13 @@ def blame(report: Comparison, call: Call, given: Inputs, got: list[np.ndarray], 
             return
 
 
-def rerun(path: str) -> Comparison:
+def rerun(path: str, *kernels: Kernel) -> Comparison:
     """Run the call that `Comparison.save` wrote, by itself on one thread, and compare it with its meaning.
+
+    Parameters
+    ----------
+    path : the file.
+    kernels : those of a user's own that the call needs; the built-in ones are known.
 
     Raises
     ------
@@ -226,14 +239,16 @@ def rerun(path: str) -> Comparison:
     if "about" not in arrays:
         raise ValueError(f"{path} was not written by Comparison.save.")
     about = json.loads(str(arrays["about"]))
+    known = KERNELS | {k.name: k for k in kernels}
 
     def read(key: str):
         if key + "kernel" not in about:
             return None, None
         name = about[key + "kernel"]
-        if name not in KERNELS:
-            raise ValueError(f"{path} holds a call of the kernel {name!r}, which is not registered here.")
-        kernel, attrs = KERNELS[name], about[key + "attrs"]
+        if name not in known:
+            raise ValueError(f"{path} holds a call of the kernel {name!r}, which is none of fastnn's: give it, "
+                             "rerun(path, kernel).")
+        kernel, attrs = known[name], about[key + "attrs"]
         attrs = {n: tuple(v) if isinstance(v, list) else v for n, v in attrs.items()}
         own = [arrays.get(f"{key}in{i}") for i in range(len(kernel.inputs))]
         outputs = tuple(Array(tuple(s), np.dtype(d)) for s, d in about[key + "outputs"])

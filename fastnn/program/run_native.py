@@ -99,6 +99,7 @@ class NativeRun:
     def call(self, i: int, threads: int) -> None:
         """Run call i and nothing else, for looking at a program call by call."""
         self.executor.step_call(i, threads)
+        self.check()
 
     def profile(self, steps, table, feeds, threads=None) -> list:
         times = self.executor.profile(steps, self._feed_addresses(table, feeds, 0),

@@ -722,3 +722,55 @@ def test_drift_shows_how_errors_grow():
     model, images, y = demo()
     drift = model.training_program(images, y, 32).debug().drift(3)
     assert {r["step"] for r in drift.rows} == {1, 2, 3} and max(r["worst"] for r in drift.rows) < 1e-3
+
+
+# ---------------------------------------------------------------------- kernels of users
+
+
+@pytest.mark.skipif(not tables.numba_available(), reason="needs Numba")
+def test_kernels_of_users_are_compared_too(tmp_path):
+    def slope(x, beta=1.0):
+        s = 1 / (1 + np.exp(-beta * x))
+        return s + beta * x * s * (1 - s)
+
+    @fastnn.elementwise(derivative=slope)
+    def swish(x, beta=1.0):
+        return x / (1 + np.exp(-beta * x))
+
+    @fastnn.update_rule(slots=["m"])
+    def my_momentum(w, g, m, rate, mu=0.9):
+        m = mu * m - rate * g
+        return w + m, m
+
+    model = fastnn.Sequential([fastnn.Input((20,)), layers.Dense(48, activation=swish), layers.Dense(1)])
+    model.compile(my_momentum(learning_rate=0.01), "mse")
+    x = np.random.default_rng(0).normal(size=(100, 20)).astype(np.float32)
+    report = model.training_program(x, x[:, :1], 32).diff(3)
+    assert report, str(report)
+
+
+@pytest.mark.skipif(not tables.numba_available(), reason="needs Numba")
+def test_a_users_kernel_that_differs_from_its_meaning_or_raises(tmp_path):
+    def doubled(x):
+        return 2 * x
+
+    @fastnn.kernel(shapes="x[n] -> y[n]", tiles="n", numpy=doubled)
+    def twice(x, y, first, last):
+        for i in range(first, last):
+            y[i] = x[i] + x[i] if i != 5 else 0
+
+    @fastnn.kernel(shapes="x[n] -> y[n]", tiles="n", numpy=doubled, check_bounds=True)
+    def beyond(x, y, first, last):
+        for i in range(first, last):
+            y[i] = 2 * x[i + 1]
+
+    x = np.linspace(1, 2, 40, dtype=np.float32)
+    report = fastnn.traced(lambda x: twice(x)).program(x).diff(1, {"x": x}, 1)
+    assert (report.kernel, report.index, report.got) == ("twice", (5,), 0)
+    path = report.save(tmp_path / "twice.npz")
+    assert f"rerun({path!r}, twice)" in str(report)
+    with pytest.raises(ValueError, match="none of fastnn's"):
+        rerun(path)
+    assert rerun(path, twice).index == (5,)
+    report = fastnn.traced(lambda x: beyond(x)).program(x).diff(1, {"x": x}, 1)
+    assert (report.kind, report.kernel) == ("raised", "beyond") and "beyond an array" in str(report)
