@@ -1,12 +1,14 @@
 """Does `model.plan` tell the truth? Predicted and measured times of steps over the workloads of a harness.
 
     python benchmarks/plan.py --harness FOLDER [mlp_bn tabular ...] [--threads 1 2] [--seconds 3] [--json]
+    python benchmarks/plan.py --own
 
-FOLDER holds the module `workloads` of the comparison harness (see README.md, "Beside the peers"). The prediction is made
-first, from the shapes alone and before a step has run; then whole steps are timed, in runs that take turns over the
-numbers of threads. `measured` is the shortest run of steps, `median` what to expect today; `ratio` is measured over
-predicted, and from 1.0 to 1.3 is the goal. `infer1` is the program of one prediction without the Python around it,
-`adam10m` an optimizer step alone.
+FOLDER holds the module `workloads` of the comparison harness (see README.md, "Beside the peers"). `--own` takes four
+networks of this file instead, by which the model's constants for threads were chosen. The prediction is made first,
+from the shapes alone and before a step has run; then whole steps are timed, in runs that take turns over the numbers
+of threads. `measured` is the shortest run of steps, `median` what to expect today; `ratio` is measured over predicted,
+and from 1.0 to 1.3 is the goal. `infer1` is the program of one prediction without the Python around it, `adam10m` an
+optimizer step alone.
 """
 
 from __future__ import annotations
@@ -28,6 +30,12 @@ from fastnn.program.program import Program
 
 TURN = 4e-3  # seconds of one run of steps: short, so that some run fits between two turns of other processes
 GOAL = (1.0, 1.3)  # measured over predicted
+OWN = {  # widths, batch, optimizer, with batch normalisation; none is a workload of the harness
+    "norm sgd": ((400, 240, 240, 240, 20), 48, "sgd", True),
+    "plain sgd": ((600, 400, 200, 10), 32, "sgd", False),
+    "norm adam": ((300, 160, 160, 160, 160, 12), 64, "adam", True),
+    "large rmsprop": ((500, 500, 500, 10), 256, "rmsprop", False),
+}
 
 
 def build(w, threads: list[int]):
@@ -49,6 +57,23 @@ def build(w, threads: list[int]):
     program = model.training_program(x, y, w.batch)
     stream = batches(len(x), w.batch)
     return plans, lambda n: steps_of(program, n, {"index": np.array(list(islice(stream, n)))})
+
+
+def build_own(name: str, threads: list[int]):
+    """The same for a network of `OWN`, on random data."""
+    widths, batch, rule, normed = OWN[name]
+    model = fastnn.Sequential([fastnn.Input((widths[0],))], name=name.replace(" ", "_"))
+    for width in widths[1:-1]:
+        model.add(fastnn.layers.Dense(width, "relu"))
+        if normed:
+            model.add(fastnn.layers.BatchNormalization())
+    model.add(fastnn.layers.Dense(widths[-1]))
+    model.compile(rule, fastnn.losses.SparseCategoricalCrossentropy(from_logits=True))
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((5000, widths[0]), np.float32), rng.integers(0, widths[-1], 5000)
+    plans = {t: model.plan(x, y, batch_size=batch, threads=t) for t in threads}
+    program = model.training_program(x, y, batch)
+    return plans, lambda n: steps_of(program, n, {"index": rng.integers(0, 5000, (n, batch))})
 
 
 def update(w, grads) -> Program:
@@ -83,24 +108,30 @@ def measure(run, threads: list[int], predicted: dict[int, float], seconds: float
     return times
 
 
+def named(name: str):
+    """A workload of the harness."""
+    from workloads import WORKLOADS as KNOWN
+
+    return KNOWN[name]
+
+
 def main(argv=None) -> None:
     p = parser(__doc__)
     p.add_argument("workloads", nargs="*", default=WORKLOADS, help=f"of {', '.join(WORKLOADS)}; all by default")
     p.add_argument("--harness", default=os.environ.get("PEERS"), help="folder of `workloads.py`; else $PEERS")
+    p.add_argument("--own", action="store_true", help="the networks of this file")
     p.add_argument("--threads", nargs="+", type=int, help="1 and all cores by default")
     p.add_argument("--seconds", type=float, default=3.0, help="for each workload and number of threads")
     args = p.parse_args(argv)
-    if not args.harness:
-        sys.exit("--harness FOLDER (or $PEERS) must say where `workloads.py` of the comparison harness is.")
-    sys.path.insert(0, args.harness)
-    from workloads import WORKLOADS as KNOWN
-
+    if not args.harness and not args.own:
+        sys.exit("--harness FOLDER (or $PEERS) must say where `workloads.py` of the comparison harness is; or --own.")
+    sys.path.insert(0, args.harness or ".")
     threads = args.threads or sorted({1, machine.physical_cores()})
-    report = Report("plan", args.json, {"workload": "12s", "threads": "d", "predicted us": "9.1f",
+    report = Report("plan", args.json, {"workload": "13s", "threads": "d", "predicted us": "9.1f",
                                         "measured us": "9.1f", "median us": "9.1f", "ratio": "5.2f", "MiB": "7.2f",
                                         "bound by": "10s"})
-    for name in args.workloads:
-        plans, run = build(KNOWN[name], threads)
+    for name in OWN if args.own else args.workloads:
+        plans, run = build_own(name, threads) if args.own else build(named(name), threads)
         times = measure(run, threads, {t: plans[t].step for t in threads}, args.seconds)
         for t in threads:
             best, median = minimum_and_median(times[t])

@@ -12,6 +12,9 @@ from . import costs, residency, timeline
 if TYPE_CHECKING:
     from .program import Program
 
+#: GB/s at which a core gets what another one wrote, line by line and not ahead of time (benchmarks/plan.py --own)
+ACROSS = 15.0
+
 
 @dataclass
 class Forecast:
@@ -67,13 +70,15 @@ def _roof(threads: int, roofs: dict[int, Ceilings] | None) -> Ceilings:
 
 
 def _together(one: costs.Prediction, fetched, team: costs.Machine) -> float:
-    """The least seconds of a call on all threads: its work divided, but no faster than memory gives to all of them."""
-    nbytes = _sum(fetched)
-    # What another core wrote last comes from its cache, by way of the third level.
-    threads = team.roof.threads
-    near = sum(nbytes.pop(level, 0.0) for level in ("L1", "L2")) * (threads - 1) / threads
-    nbytes["L3"] = nbytes.get("L3", 0.0) + near
-    return max(one.seconds / threads, sum(team.traffic(nbytes).values()))
+    """The least seconds of a call on all threads: its work divided, but no faster than memory gives to all of them.
+
+    Of what is near, L1 and L2, all but one part in `threads` is near to another core, and each thread waits for its
+    share of that.
+    """
+    nbytes, threads = _sum(fetched), team.roof.threads
+    near = nbytes.pop("L1", 0.0) + nbytes.pop("L2", 0.0)
+    waiting = near * (threads - 1) / threads**2 / (ACROSS * 1e9)
+    return max(one.seconds / threads + waiting, sum(team.traffic(nbytes).values()))
 
 
 def _sum(fetched) -> dict[str, float]:
