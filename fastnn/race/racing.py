@@ -14,6 +14,7 @@ import numpy as np
 from .. import machine
 from ..kernels import single, tables
 from ..kernels.spec import KERNELS, Call, Kernel
+from ..program.run_native import BYTES_PER_SECOND
 from ..spelling import one_of
 from . import contenders as forms
 from .agreement import Agreement, compare, compare_random
@@ -21,7 +22,7 @@ from .contenders import Absent, Arrays, Contender
 from .entries import ENTRIES, Entry, entry
 from .report import Race, Row
 from .sizes import parse
-from .timing import aligned, cache_flusher, copier, minimum_and_median, take_turns
+from .timing import aligned, cache_flusher, minimum_and_median, take_turns
 
 BACKENDS = ("numpy", "numba", "native", "user", "torch", "jax")
 CHECKED = 1 << 20  #: elements at most of the arrays on which agreement is found
@@ -134,13 +135,10 @@ def _threads(threads: Iterable[int] | int | None) -> list[int]:
     """Numbers of threads, ascending; one and all by default."""
     if threads is None:
         return sorted({1, machine.get_num_threads()})
-    given = [threads] if isinstance(threads, (int, np.integer)) else list(threads)
-    for t in given:
-        if isinstance(t, bool) or not isinstance(t, (int, np.integer)) or not 1 <= t <= 256:
-            raise ValueError(f"threads are whole numbers from 1 to 256, not {t!r}.")
+    given = list(threads) if isinstance(threads, Iterable) else [threads]
     if not given:
         raise ValueError("threads is empty: give at least one number of threads.")
-    return sorted({int(t) for t in given})
+    return sorted({machine.check_num_threads(t) for t in given})
 
 
 # ---------------------------------------------------------------------- who races
@@ -206,16 +204,16 @@ def _renamed(contender: Contender, name: str, own: Kernel, raced: Kernel) -> Con
 
 def _timed(heat: _Heat, contenders: list[Contender], agreements: dict, seconds: float, cold: bool) -> list[Row]:
     """A row for each contender and variant."""
-    times, copies = _time(heat, contenders, seconds, cold)
+    times, possible = _time(heat, contenders, seconds, cold)
     flops, nbytes = float(heat.kernel.flops(heat.call)), float(heat.kernel.nbytes(heat.call))
     rows = []
     for c in contenders:
         for variant in c.variants:
             best, median = minimum_and_median(times[c.name, variant])
-            threads = variant[0] or machine.get_num_threads()
+            peak, copy = possible[variant[0] or machine.get_num_threads()]
             rows.append(Row(heat.kernel.name, heat.size, c.name, c.backend, variant[1], variant[0],
                             agreements[c.name, variant], max(best, 1e-9), max(median, 1e-9), flops, nbytes,
-                            _working_set(heat), machine.measure_peak(threads), copies[threads]))
+                            _working_set(heat), peak, copy))
     return rows
 
 
@@ -239,22 +237,46 @@ def _agree(heat: _Heat, contenders: list[Contender]) -> tuple[dict[tuple, Agreem
     return found, failed
 
 
-def _time(heat: _Heat, contenders: list[Contender], seconds: float, cold: bool) -> tuple[dict, dict[int, float]]:
-    """Seconds of each contender and variant, and GB/s of a plain copy for each number of threads."""
+def _time(heat: _Heat, contenders: list[Contender], seconds: float, cold: bool) -> tuple[dict, dict[int, tuple]]:
+    """Seconds of each contender and variant, and what the machine could do in the same turns.
+
+    That is, for each number of threads, the arithmetic in GFLOP/s and the speed of a plain copy in GB/s.
+    """
     bound = {c.name: c.bind(heat.inputs) for c in contenders}
     runs: dict[tuple, Callable[[int], object]] = {}
     for c in contenders:
         for threads, path in c.variants:
             runs[c.name, (threads, path)] = _turn(bound[c.name].run, threads, path)
     numbers = {threads or machine.get_num_threads() for c in contenders for threads, _ in c.variants}
-    working_set = _working_set(heat)
+    probes = _probes(_working_set(heat), numbers)
+    flush = cache_flusher() if cold else None
+    times = take_turns({**runs, **{key: _on_path(probe, machine.cpu_info()["path"]) for key, probe in probes.items()}},
+                       seconds, flush)
+    if not probes:
+        return times, {t: (machine.measure_peak(t), machine.measure_copy(_working_set(heat), t)) for t in numbers}
+    speed = {key: probe.work / max(min(times[key]), 1e-9) / 1e9 for key, probe in probes.items()}
+    return times, {t: (speed["peak", t], speed["copy", t]) for t in numbers}
+
+
+def _probes(working_set: int, threads: Iterable[int]) -> dict[tuple[str, int], machine.Probe]:
+    """What the contenders are held against, to be timed in the same turns; nothing without the compiled modules."""
     if not tables.native_available():
-        times = take_turns(runs, seconds, cache_flusher() if cold else None)
-        return times, {t: machine.measure_copy(working_set, t) for t in numbers}
-    copy, copied = copier(working_set)
-    copies = {("copy", t): (lambda n, t=t: copy(n, t)) for t in numbers}
-    times = take_turns({**runs, **copies}, seconds, cache_flusher() if cold else None)
-    return times, {t: copied / max(min(times["copy", t]), 1e-9) / 1e9 for t in numbers}
+        return {}
+    x, y = machine.copy_memory(max(1024, working_set // 8))
+    found = {("peak", t): machine.fma_probe(t) for t in threads}
+    return found | {("copy", t): machine.copy_probe(x, y, t, seconds=8 * x.size / BYTES_PER_SECOND) for t in threads}
+
+
+def _on_path(probe: machine.Probe, path: str) -> Callable[[int], object]:
+    """The probe on this CPU path, whatever the last contender was on."""
+    from ..kernels.native import core
+
+    def run(repetitions: int) -> None:
+        if core.path() != path:
+            core.select_path(path)
+        probe(repetitions)
+
+    return run
 
 
 def _turn(run, threads, path) -> Callable[[int], object]:
