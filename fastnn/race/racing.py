@@ -49,8 +49,9 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
              backends: Iterable[str] | None = None, paths: Sequence[str] | None = None, seconds: float = 0.2,
              cold: bool = False, seed: int = 0, **options: Any) -> Race:
     """Race one kernel in all its forms; see :func:`fastnn.race`."""
-    kernel = _kernel(kernel)
-    threads = _threads(threads)
+    kernel, threads, opponents = _kernel(kernel), _threads(threads), {} if opponents is None else opponents
+    if not isinstance(opponents, Mapping):
+        raise TypeError(f"opponents is a dict of names and functions or kernels, not {type(opponents).__name__}.")
     wanted = BACKENDS if backends is None else [one_of("backend", b, BACKENDS) for b in backends]
     if not 0 <= seconds < 3600:
         raise ValueError(f"seconds is the time for each contender, at least 0, not {seconds!r}.")
@@ -58,7 +59,7 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
     absent: dict[Absent, None] = {}
     for heat in _heats(kernel, sizes, inputs, seed, options):
         def contenders(heat):
-            return _contenders(heat, wanted, threads, paths, opponents or {})
+            return _contenders(heat, wanted, threads, paths, opponents)
 
         with _all_restored(), np.errstate(all="ignore"):
             found, missing = contenders(heat)
@@ -94,10 +95,11 @@ def _heats(kernel: Kernel, sizes, inputs, seed, options) -> Iterator[_Heat]:
     the_entry = ENTRIES[kernel.name]
     given = {k: v for k, v in options.items() if k in the_entry.size}
     attrs = {k: v for k, v in options.items() if k not in the_entry.size}
-    if isinstance(sizes, (str, int, Mapping)):
-        sizes = [sizes]
+    sizes = [sizes] if isinstance(sizes, (str, int, Mapping)) else sizes if sizes is None else list(sizes)
+    if sizes == []:
+        raise ValueError("sizes is empty: give at least one, or none for the usual size.")
     default = parse(given, the_entry.size, kernel.name)
-    for size in [parse(s, default, kernel.name) for s in sizes] if sizes is not None else [default]:
+    for size in [parse(s, default, kernel.name) for s in sizes] if sizes else [default]:
         heat, less = _of_entry(the_entry, size, attrs, seed), the_entry.smaller(size, CHECKED)
         yield heat if less == size else replace(heat, smaller=_of_entry(the_entry, less, attrs, seed))
 
@@ -105,6 +107,7 @@ def _heats(kernel: Kernel, sizes, inputs, seed, options) -> Iterator[_Heat]:
 def _of_entry(the_entry: Entry, size: dict[str, int], attrs: dict[str, Any], seed: int) -> _Heat:
     full = the_entry.attributes(size, attrs)
     heat = _Heat(the_entry.kernel, size, full, the_entry.inputs(size, full, seed), the_entry.terms(**size))
+    _refuse_what_is_trusted(heat.kernel, heat.inputs, full)
     heat.call  # refuses now what the kernel refuses  # noqa: B018
     return heat
 
@@ -113,22 +116,59 @@ def _heat_on(kernel: Kernel, inputs: Arrays, sizes, attrs: dict[str, Any]) -> _H
     """A race on arrays of the user's, which are copied."""
     if sizes is not None:
         raise ValueError("Give either inputs or sizes; inputs have their sizes.")
+    inputs = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
     if len(inputs) != len(kernel.inputs):
         raise ValueError(f"{kernel.name} has {len(kernel.inputs)} inputs ({', '.join(kernel.inputs)}), but "
                          f"{len(inputs)} arrays were given.")
-    arrays = []
-    for name, x in zip(kernel.inputs, inputs):
-        if x is None and name not in kernel.optional:
-            raise ValueError(f"{kernel.name} needs an array for {name}, not None.")
-        x = None if x is None else np.asarray(x)
-        if x is not None and x.dtype == object:
-            raise ValueError(f"{kernel.name} needs an array of numbers for {name}.")
-        narrow = x is not None and x.ndim and x.dtype == np.float64
-        arrays.append(None if x is None else aligned(x.astype(np.float32) if narrow else x))
+    scalars = _scalar_dtypes(kernel)
+    arrays = [_taken(kernel, name, x, scalars.get(name)) for name, x in zip(kernel.inputs, inputs)]
     full = kernel.complete(attrs)
+    _refuse_what_is_trusted(kernel, arrays, full)
     largest = max((x.size for x in arrays if x is not None), default=1)
     heat = _Heat(kernel, {}, full, tuple(arrays), 8.0 + largest**0.5)
     return replace(heat, size=dict(zip(kernel.dims, map(int, kernel.sizes(heat.call)))))
+
+
+def _taken(kernel: Kernel, name: str, x: Any, scalar: np.dtype | None) -> np.ndarray | None:
+    """An array of the user's as kernels take it: aligned, floats in float32, a single number in its own dtype."""
+    if x is None:
+        if name not in kernel.optional:
+            raise ValueError(f"{kernel.name} needs an array for {name}, not None.")
+        return None
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"{kernel.name} needs an array of numbers for {name}, not of {x.dtype}.")
+    if x.dtype.kind == "f":
+        x = x.astype(np.float32 if x.ndim else scalar or x.dtype)
+    return aligned(x)
+
+
+def _scalar_dtypes(kernel: Kernel) -> dict[str, np.dtype]:
+    """Input slot -> dtype of a single number in it: float64 for step scalars, else float32, as arrays are."""
+    if kernel.name in ENTRIES and ENTRIES[kernel.name].kernel is kernel:
+        one = _of_entry(ENTRIES[kernel.name], dict.fromkeys(ENTRIES[kernel.name].size, 1), {}, 0)
+        wide = {name for name, x in zip(kernel.inputs, one.inputs) if x is not None and x.dtype == np.float64}
+    elif not kernel.flat:
+        return {}  # as the user's kernel declares it
+    else:
+        wide = set(getattr(kernel, "scalars", ()))
+    return {name: np.dtype(np.float64 if name in wide else np.float32) for name in kernel.inputs}
+
+
+def _refuse_what_is_trusted(kernel: Kernel, inputs: Arrays, attrs: Mapping[str, Any]) -> None:
+    """What the compiled forms do not check, since in a program it can't be wrong."""
+    slots = dict(zip(kernel.inputs, inputs))
+    if KERNELS.get(kernel.name) is not kernel:
+        return
+    if "then" in slots and (slots["then"] is not None or any(attrs[n] != kernel.attrs[n] for n in FUSED)):
+        raise ValueError(f"{kernel.name} is raced by itself: then is None, and {', '.join(FUSED)} as they are.")
+    if "index" in slots and slots["index"].size:
+        low, high, rows = int(slots["index"].min()), int(slots["index"].max()), len(np.atleast_1d(slots["source"]))
+        if low < 0 or high >= rows:
+            raise ValueError(f"{kernel.name}: the index goes from {low} to {high}; there are rows 0 to {rows - 1}.")
+
+
+FUSED = ("ahead", "slots", "keep")  #: attributes of the products that run another call on their tiles
 
 
 def _threads(threads: Iterable[int] | int | None) -> list[int]:
@@ -155,6 +195,8 @@ def _contenders(heat: _Heat, wanted, threads, paths, opponents) -> tuple[list[Co
             peer = _peer(library, heat, threads)
             (found if isinstance(peer, Contender) else absent).append(peer)
     for name, opponent in opponents.items():
+        if name in {c.name for c in found}:
+            raise ValueError(f"An opponent can't be called {name!r}: that is one of fastnn's own.")
         more, missing = _opponent(heat, name, opponent, threads, paths)
         found += more
         absent += missing
@@ -182,6 +224,7 @@ def _opponent(heat: _Heat, name: str, opponent: Any, threads, paths) -> tuple[li
         if len(kernel.inputs) != len(heat.kernel.inputs):
             raise ValueError(f"The opponent {name!r} is {kernel.name}, which has the inputs "
                              f"{', '.join(kernel.inputs)}; raced are {', '.join(heat.kernel.inputs)}.")
+        _refuse_what_is_trusted(kernel, heat.inputs, full)
         compiled, absent = forms.compiled_contenders(kernel, full, ("numba", "native"), threads, paths)
         return ([_renamed(c, f"{name} ({c.name})", kernel, heat.kernel) for c in compiled],
                 [Absent(f"{name} ({a.name})", a.reason) for a in absent])
