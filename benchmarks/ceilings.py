@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from common import Report, copier, parser
+from common import Report, parser
 
 from fastnn import machine
 
@@ -71,16 +71,15 @@ def peak(threads: int, seconds: float, torch) -> dict:
 
 def copy(name: str, nbytes: int, threads: int, seconds: float, torch) -> dict:
     """The row of a copy whose source and destination take `nbytes` together."""
-    run, copied = copier(nbytes)
-    n = copied // 8
-    x, y = run.memory[:n], np.zeros(n, np.float32)
-    contenders: dict[str, Callable[[], object]] = {"fastnn": lambda: run(1, threads)}
+    x, z = machine.copy_memory(nbytes // 8)
+    probe, y = machine.copy_probe(x, z, threads), np.zeros(x.size, np.float32)
+    contenders: dict[str, Callable[[], object]] = {"fastnn": probe}
     if threads == 1:
         contenders["numpy"] = lambda: np.copyto(y, x)
     if torch:
         source, target = torch.from_numpy(x), torch.from_numpy(y)
         contenders["torch"] = lambda: target.copy_(source)
-    found = {who: copied / t / 1e9 for who, t in least(contenders, seconds).items()}
+    found = {who: probe.work / t / 1e9 for who, t in least(contenders, seconds).items()}
     told = machine.measure_copy(nbytes, threads)
     return dict(ceiling=f"copy in {name}, GB/s", MiB=nbytes / 2**20, told=told, **found)
 

@@ -23,7 +23,7 @@ import sys
 import time
 
 import numpy as np
-from common import Report, aligned, native, parser
+from common import Report, parser
 
 import fastnn
 from fastnn import machine
@@ -32,6 +32,8 @@ from fastnn.program import costs
 from fastnn.program.graph import Graph
 from fastnn.program.model import forecast
 from fastnn.program.program import Program
+from fastnn.race.contenders import native
+from fastnn.race.timing import aligned
 
 SHAPES = ((1, 16), (1, 256), (4, 48), (24, 12), (48, 10), (12, 33), (16, 64), (3, 400), (40, 27), (2, 900))
 

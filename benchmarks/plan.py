@@ -20,13 +20,14 @@ from itertools import islice
 
 import numpy as np
 from adapter_fastnn import LOSS, WORKLOADS, network, optimizer
-from common import Report, minimum_and_median, parser
+from common import Report, parser
 
 import fastnn
 from fastnn import machine
 from fastnn.models.plan import plan_of
 from fastnn.program.graph import Graph
 from fastnn.program.program import Program
+from fastnn.race.timing import minimum_and_median
 
 TURN = 4e-3  # seconds of one run of steps: short, so that some run fits between two turns of other processes
 GOAL = (1.0, 1.3)  # measured over predicted

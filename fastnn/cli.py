@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return COMMANDS[arguments.command](arguments)
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, ImportError, MemoryError, ValueError) as error:
         print(f"fastnn {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -251,7 +252,7 @@ def measure_peak(threads: int | None = None) -> float:
     core = _core()
     key = ("peak", threads, core.path() if core else "numpy")
     if key not in _cache:
-        _cache[key] = _native_peak(core, threads) if core else _numpy_peak()
+        _cache[key] = fma_probe(threads).best() / 1e9 if core else _numpy_peak()
     return _cache[key]
 
 
@@ -265,7 +266,8 @@ def measure_copy(nbytes: int, threads: int | None = None) -> float:
     n = max(1024, int(nbytes) // 8)
     key = ("copy", threads, n, core.path() if core else "numpy")
     if key not in _cache:
-        _cache[key] = _native_copy(core, n, threads) if core else _numpy_copy(n)
+        repeat = max(1, (8 << 20) // n)
+        _cache[key] = copy_probe(*copy_memory(n), threads, repeat).best() / 1e9 if core else _numpy_copy(n)
     return _cache[key]
 
 
@@ -289,32 +291,63 @@ def _timed(action, *args) -> float:
     return time.perf_counter() - start
 
 
-def _native_peak(core, threads: int) -> float:
-    from .kernels.native import machine
+@dataclass(frozen=True)
+class Probe:
+    """A program of one kernel that shows what this machine can do; call it with a number of repetitions.
+
+    Attributes
+    ----------
+    work : FLOPs, or bytes read and written, of one repetition.
+    """
+
+    program: Any
+    threads: int
+    work: float
+    memory: Any  # whose addresses the program has
+
+    def __call__(self, repetitions: int = 1) -> None:
+        self.program.run(repetitions, [], [], self.threads, 1e9)
+
+    def best(self) -> float:
+        """Work per second in the shortest of several runs."""
+        return self.work / _best(lambda: _timed(self), self.threads)
+
+
+def fma_probe(threads: int) -> Probe:
+    """Multiply-adds that never leave the registers, on the CPU path in use. Needs the compiled modules."""
+    from .kernels.native import core, machine
 
     tiles, iterations = 16 * threads, 4000
     sink = np.zeros(16 * tiles, np.float32)
     call = (machine.KERNELS["machine_fma"], [sink.ctypes.data], [iterations], [], tiles, 1, 0, 0, 1e-3, None)
-    program = core.Executor([call])
-    seconds = _best(lambda: _timed(program.run, 1, [], [], threads, 1.0), threads)
-    return tiles * iterations * machine.fma_flops() / seconds / 1e9
+    return Probe(core.Executor([call]), threads, tiles * iterations * machine.fma_flops(), sink)
 
 
-def _native_copy(core, n: int, threads: int) -> float:
-    from .kernels.native import machine
+def copy_memory(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Source and destination of a copy of n floats, aligned as the arrays of a program are.
 
-    # Aligned to cache lines, as the arrays of a program are; an odd number of lines apart in each page.
+    They lie an odd number of cache lines apart in each page.
+    """
     memory = np.ones(2 * n + 1024, np.float32)
     start = -memory.ctypes.data % 64 // 4
-    x, y = memory[start:], memory[start + (n + 31) // 16 * 16 + 16 * 21:]
+    second = start + (n + 31) // 16 * 16 + 16 * 21
+    return memory[start:start + n], memory[second:second + n]
+
+
+def copy_probe(x: np.ndarray, y: np.ndarray, threads: int, repeat: int = 1, seconds: float = 1e-3) -> Probe:
+    """A plain copy of x to y, `repeat` times in one repetition. Needs the compiled modules.
+
+    seconds : what the executor takes one repetition to cost; for very short ones it does not wake its team.
+    """
+    from .kernels.native import core, machine
+
+    n = x.size
     # One tile per thread while that fits a cache, so that each copies the same part each time.
     tiles = threads if n < 1 << 22 else 16 * threads
     block = -(-n // (16 * tiles)) * 16
-    repeat = max(1, (8 << 20) // n)
-    call = (machine.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, repeat], [],
-            -(-n // block), 1, 0, 0, 1e-3, None)
-    program = core.Executor([call])
-    return 8 * n * repeat / _best(lambda: _timed(program.run, 1, [], [], threads, 1.0), threads) / 1e9
+    call = (machine.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, repeat], [], -(-n // block), 1,
+            0, 0, seconds, None)
+    return Probe(core.Executor([call]), threads, 8 * n * repeat, (x, y))
 
 
 def _numpy_peak() -> float:

@@ -224,4 +224,6 @@ def _paths(wanted: Sequence[str] | None) -> list[str]:
     from ..kernels.native import core
     from ..spelling import one_of
 
+    if wanted is not None and not list(wanted):
+        raise ValueError("paths is empty: give at least one CPU path, or none for all of them.")
     return core.paths() if wanted is None else [one_of("CPU path", path, core.paths()) for path in wanted]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 from .. import kernels  # noqa: F401  (fills KERNELS)
@@ -36,11 +35,10 @@ class Forms:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{c}</th>" for c in ("kernel", *COLUMNS))
-        body = "".join(f"<tr><td>{html.escape(name)}</td>"
-                       + "".join(f"<td>{'x' * (c in there)}</td>" for c in COLUMNS) + "</tr>"
-                       for name, there in self.rows.items())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        from ..program.explain.html import html_table
+
+        body = ([name, *("x" * (c in there) for c in COLUMNS)] for name, there in self.rows.items())
+        return html_table(("kernel", *COLUMNS), body)
 
 
 def forms(*own: Kernel) -> Forms:

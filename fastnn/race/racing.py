@@ -14,6 +14,7 @@ import numpy as np
 from .. import machine
 from ..kernels import single, tables
 from ..kernels.spec import KERNELS, Call, Kernel
+from ..program.run_native import BYTES_PER_SECOND
 from ..spelling import one_of
 from . import contenders as forms
 from .agreement import Agreement, compare, compare_random
@@ -21,7 +22,7 @@ from .contenders import Absent, Arrays, Contender
 from .entries import ENTRIES, Entry, entry
 from .report import Race, Row
 from .sizes import parse
-from .timing import aligned, cache_flusher, copier, minimum_and_median, take_turns
+from .timing import aligned, cache_flusher, minimum_and_median, take_turns
 
 BACKENDS = ("numpy", "numba", "native", "user", "torch", "jax")
 CHECKED = 1 << 20  #: elements at most of the arrays on which agreement is found
@@ -48,8 +49,9 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
              backends: Iterable[str] | None = None, paths: Sequence[str] | None = None, seconds: float = 0.2,
              cold: bool = False, seed: int = 0, **options: Any) -> Race:
     """Race one kernel in all its forms; see :func:`fastnn.race`."""
-    kernel = _kernel(kernel)
-    threads = _threads(threads)
+    kernel, threads, opponents = _kernel(kernel), _threads(threads), {} if opponents is None else opponents
+    if not isinstance(opponents, Mapping):
+        raise TypeError(f"opponents is a dict of names and functions or kernels, not {type(opponents).__name__}.")
     wanted = BACKENDS if backends is None else [one_of("backend", b, BACKENDS) for b in backends]
     if not 0 <= seconds < 3600:
         raise ValueError(f"seconds is the time for each contender, at least 0, not {seconds!r}.")
@@ -57,7 +59,7 @@ def run_race(kernel: str | Kernel | Any, sizes: Sequence[Any] | None = None, *, 
     absent: dict[Absent, None] = {}
     for heat in _heats(kernel, sizes, inputs, seed, options):
         def contenders(heat):
-            return _contenders(heat, wanted, threads, paths, opponents or {})
+            return _contenders(heat, wanted, threads, paths, opponents)
 
         with _all_restored(), np.errstate(all="ignore"):
             found, missing = contenders(heat)
@@ -93,10 +95,11 @@ def _heats(kernel: Kernel, sizes, inputs, seed, options) -> Iterator[_Heat]:
     the_entry = ENTRIES[kernel.name]
     given = {k: v for k, v in options.items() if k in the_entry.size}
     attrs = {k: v for k, v in options.items() if k not in the_entry.size}
-    if isinstance(sizes, (str, int, Mapping)):
-        sizes = [sizes]
+    sizes = [sizes] if isinstance(sizes, (str, int, Mapping)) else sizes if sizes is None else list(sizes)
+    if sizes == []:
+        raise ValueError("sizes is empty: give at least one, or none for the usual size.")
     default = parse(given, the_entry.size, kernel.name)
-    for size in [parse(s, default, kernel.name) for s in sizes] if sizes is not None else [default]:
+    for size in [parse(s, default, kernel.name) for s in sizes] if sizes else [default]:
         heat, less = _of_entry(the_entry, size, attrs, seed), the_entry.smaller(size, CHECKED)
         yield heat if less == size else replace(heat, smaller=_of_entry(the_entry, less, attrs, seed))
 
@@ -104,6 +107,7 @@ def _heats(kernel: Kernel, sizes, inputs, seed, options) -> Iterator[_Heat]:
 def _of_entry(the_entry: Entry, size: dict[str, int], attrs: dict[str, Any], seed: int) -> _Heat:
     full = the_entry.attributes(size, attrs)
     heat = _Heat(the_entry.kernel, size, full, the_entry.inputs(size, full, seed), the_entry.terms(**size))
+    _refuse_what_is_trusted(heat.kernel, heat.inputs, full)
     heat.call  # refuses now what the kernel refuses  # noqa: B018
     return heat
 
@@ -112,35 +116,69 @@ def _heat_on(kernel: Kernel, inputs: Arrays, sizes, attrs: dict[str, Any]) -> _H
     """A race on arrays of the user's, which are copied."""
     if sizes is not None:
         raise ValueError("Give either inputs or sizes; inputs have their sizes.")
+    inputs = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
     if len(inputs) != len(kernel.inputs):
         raise ValueError(f"{kernel.name} has {len(kernel.inputs)} inputs ({', '.join(kernel.inputs)}), but "
                          f"{len(inputs)} arrays were given.")
-    arrays = []
-    for name, x in zip(kernel.inputs, inputs):
-        if x is None and name not in kernel.optional:
-            raise ValueError(f"{kernel.name} needs an array for {name}, not None.")
-        x = None if x is None else np.asarray(x)
-        if x is not None and x.dtype == object:
-            raise ValueError(f"{kernel.name} needs an array of numbers for {name}.")
-        narrow = x is not None and x.ndim and x.dtype == np.float64
-        arrays.append(None if x is None else aligned(x.astype(np.float32) if narrow else x))
+    scalars = _scalar_dtypes(kernel)
+    arrays = [_taken(kernel, name, x, scalars.get(name)) for name, x in zip(kernel.inputs, inputs)]
     full = kernel.complete(attrs)
+    _refuse_what_is_trusted(kernel, arrays, full)
     largest = max((x.size for x in arrays if x is not None), default=1)
     heat = _Heat(kernel, {}, full, tuple(arrays), 8.0 + largest**0.5)
     return replace(heat, size=dict(zip(kernel.dims, map(int, kernel.sizes(heat.call)))))
+
+
+def _taken(kernel: Kernel, name: str, x: Any, scalar: np.dtype | None) -> np.ndarray | None:
+    """An array of the user's as kernels take it: aligned, floats in float32, a single number in its own dtype."""
+    if x is None:
+        if name not in kernel.optional:
+            raise ValueError(f"{kernel.name} needs an array for {name}, not None.")
+        return None
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"{kernel.name} needs an array of numbers for {name}, not of {x.dtype}.")
+    if x.dtype.kind == "f":
+        x = x.astype(np.float32 if x.ndim else scalar or x.dtype)
+    return aligned(x)
+
+
+def _scalar_dtypes(kernel: Kernel) -> dict[str, np.dtype]:
+    """Input slot -> dtype of a single number in it: float64 for step scalars, else float32, as arrays are."""
+    if kernel.name in ENTRIES and ENTRIES[kernel.name].kernel is kernel:
+        one = _of_entry(ENTRIES[kernel.name], dict.fromkeys(ENTRIES[kernel.name].size, 1), {}, 0)
+        wide = {name for name, x in zip(kernel.inputs, one.inputs) if x is not None and x.dtype == np.float64}
+    elif not kernel.flat:
+        return {}  # as the user's kernel declares it
+    else:
+        wide = set(getattr(kernel, "scalars", ()))
+    return {name: np.dtype(np.float64 if name in wide else np.float32) for name in kernel.inputs}
+
+
+def _refuse_what_is_trusted(kernel: Kernel, inputs: Arrays, attrs: Mapping[str, Any]) -> None:
+    """What the compiled forms do not check, since in a program it can't be wrong."""
+    slots = dict(zip(kernel.inputs, inputs))
+    if KERNELS.get(kernel.name) is not kernel:
+        return
+    if "then" in slots and (slots["then"] is not None or any(attrs[n] != kernel.attrs[n] for n in FUSED)):
+        raise ValueError(f"{kernel.name} is raced by itself: then is None, and {', '.join(FUSED)} as they are.")
+    if "index" in slots and slots["index"].size:
+        low, high, rows = int(slots["index"].min()), int(slots["index"].max()), len(np.atleast_1d(slots["source"]))
+        if low < 0 or high >= rows:
+            raise ValueError(f"{kernel.name}: the index goes from {low} to {high}; there are rows 0 to {rows - 1}.")
+
+
+FUSED = ("ahead", "slots", "keep")  #: attributes of the products that run another call on their tiles
 
 
 def _threads(threads: Iterable[int] | int | None) -> list[int]:
     """Numbers of threads, ascending; one and all by default."""
     if threads is None:
         return sorted({1, machine.get_num_threads()})
-    given = [threads] if isinstance(threads, (int, np.integer)) else list(threads)
-    for t in given:
-        if isinstance(t, bool) or not isinstance(t, (int, np.integer)) or not 1 <= t <= 256:
-            raise ValueError(f"threads are whole numbers from 1 to 256, not {t!r}.")
+    given = list(threads) if isinstance(threads, Iterable) else [threads]
     if not given:
         raise ValueError("threads is empty: give at least one number of threads.")
-    return sorted({int(t) for t in given})
+    return sorted({machine.check_num_threads(t) for t in given})
 
 
 # ---------------------------------------------------------------------- who races
@@ -157,6 +195,8 @@ def _contenders(heat: _Heat, wanted, threads, paths, opponents) -> tuple[list[Co
             peer = _peer(library, heat, threads)
             (found if isinstance(peer, Contender) else absent).append(peer)
     for name, opponent in opponents.items():
+        if name in {c.name for c in found}:
+            raise ValueError(f"An opponent can't be called {name!r}: that is one of fastnn's own.")
         more, missing = _opponent(heat, name, opponent, threads, paths)
         found += more
         absent += missing
@@ -184,6 +224,7 @@ def _opponent(heat: _Heat, name: str, opponent: Any, threads, paths) -> tuple[li
         if len(kernel.inputs) != len(heat.kernel.inputs):
             raise ValueError(f"The opponent {name!r} is {kernel.name}, which has the inputs "
                              f"{', '.join(kernel.inputs)}; raced are {', '.join(heat.kernel.inputs)}.")
+        _refuse_what_is_trusted(kernel, heat.inputs, full)
         compiled, absent = forms.compiled_contenders(kernel, full, ("numba", "native"), threads, paths)
         return ([_renamed(c, f"{name} ({c.name})", kernel, heat.kernel) for c in compiled],
                 [Absent(f"{name} ({a.name})", a.reason) for a in absent])
@@ -206,16 +247,16 @@ def _renamed(contender: Contender, name: str, own: Kernel, raced: Kernel) -> Con
 
 def _timed(heat: _Heat, contenders: list[Contender], agreements: dict, seconds: float, cold: bool) -> list[Row]:
     """A row for each contender and variant."""
-    times, copies = _time(heat, contenders, seconds, cold)
+    times, possible = _time(heat, contenders, seconds, cold)
     flops, nbytes = float(heat.kernel.flops(heat.call)), float(heat.kernel.nbytes(heat.call))
     rows = []
     for c in contenders:
         for variant in c.variants:
             best, median = minimum_and_median(times[c.name, variant])
-            threads = variant[0] or machine.get_num_threads()
+            peak, copy = possible[variant[0] or machine.get_num_threads()]
             rows.append(Row(heat.kernel.name, heat.size, c.name, c.backend, variant[1], variant[0],
                             agreements[c.name, variant], max(best, 1e-9), max(median, 1e-9), flops, nbytes,
-                            _working_set(heat), machine.measure_peak(threads), copies[threads]))
+                            _working_set(heat), peak, copy))
     return rows
 
 
@@ -239,22 +280,46 @@ def _agree(heat: _Heat, contenders: list[Contender]) -> tuple[dict[tuple, Agreem
     return found, failed
 
 
-def _time(heat: _Heat, contenders: list[Contender], seconds: float, cold: bool) -> tuple[dict, dict[int, float]]:
-    """Seconds of each contender and variant, and GB/s of a plain copy for each number of threads."""
+def _time(heat: _Heat, contenders: list[Contender], seconds: float, cold: bool) -> tuple[dict, dict[int, tuple]]:
+    """Seconds of each contender and variant, and what the machine could do in the same turns.
+
+    That is, for each number of threads, the arithmetic in GFLOP/s and the speed of a plain copy in GB/s.
+    """
     bound = {c.name: c.bind(heat.inputs) for c in contenders}
     runs: dict[tuple, Callable[[int], object]] = {}
     for c in contenders:
         for threads, path in c.variants:
             runs[c.name, (threads, path)] = _turn(bound[c.name].run, threads, path)
     numbers = {threads or machine.get_num_threads() for c in contenders for threads, _ in c.variants}
-    working_set = _working_set(heat)
+    probes = _probes(_working_set(heat), numbers)
+    flush = cache_flusher() if cold else None
+    times = take_turns({**runs, **{key: _on_path(probe, machine.cpu_info()["path"]) for key, probe in probes.items()}},
+                       seconds, flush)
+    if not probes:
+        return times, {t: (machine.measure_peak(t), machine.measure_copy(_working_set(heat), t)) for t in numbers}
+    speed = {key: probe.work / max(min(times[key]), 1e-9) / 1e9 for key, probe in probes.items()}
+    return times, {t: (speed["peak", t], speed["copy", t]) for t in numbers}
+
+
+def _probes(working_set: int, threads: Iterable[int]) -> dict[tuple[str, int], machine.Probe]:
+    """What the contenders are held against, to be timed in the same turns; nothing without the compiled modules."""
     if not tables.native_available():
-        times = take_turns(runs, seconds, cache_flusher() if cold else None)
-        return times, {t: machine.measure_copy(working_set, t) for t in numbers}
-    copy, copied = copier(working_set)
-    copies = {("copy", t): (lambda n, t=t: copy(n, t)) for t in numbers}
-    times = take_turns({**runs, **copies}, seconds, cache_flusher() if cold else None)
-    return times, {t: copied / max(min(times["copy", t]), 1e-9) / 1e9 for t in numbers}
+        return {}
+    x, y = machine.copy_memory(max(1024, working_set // 8))
+    found = {("peak", t): machine.fma_probe(t) for t in threads}
+    return found | {("copy", t): machine.copy_probe(x, y, t, seconds=8 * x.size / BYTES_PER_SECOND) for t in threads}
+
+
+def _on_path(probe: machine.Probe, path: str) -> Callable[[int], object]:
+    """The probe on this CPU path, whatever the last contender was on."""
+    from ..kernels.native import core
+
+    def run(repetitions: int) -> None:
+        if core.path() != path:
+            core.select_path(path)
+        probe(repetitions)
+
+    return run
 
 
 def _turn(run, threads, path) -> Callable[[int], object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import machine
+from ..program.explain.numbers import digits, duration, percent, plural
 from .agreement import Agreement
 from .contenders import Absent
 from .sizes import describe
@@ -28,8 +28,8 @@ class Row:
     minimum, median : seconds of one run.
     flops, nbytes : what one run computes, and must move if nothing is in a cache.
     working_set : bytes that one run touches; what is updated in place counts once.
-    peak : GFLOP/s that the arithmetic of so many threads could do.
-    copy : GB/s of a plain copy with the same working set and threads, timed in the same turns.
+    peak, copy : what so many threads could do, timed in the same turns: GFLOP/s of multiply-adds in registers, GB/s of
+        a plain copy with the same working set.
     """
 
     kernel: str
@@ -51,7 +51,7 @@ class Row:
     def label(self) -> str:
         """Contender, CPU path and threads."""
         name = f"{self.contender} {self.path}" if self.path else self.contender
-        return name if self.threads is None else f"{name}, {self.threads} thread{'s' * (self.threads > 1)}"
+        return name if self.threads is None else f"{name}, {plural(self.threads, 'thread')}"
 
     @property
     def gflops(self) -> float:
@@ -141,13 +141,15 @@ class Race:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        from ..program.explain.html import html_table, paragraphs
+
         parts = []
         for rows in self.groups():
-            parts.append(f"<h4>{html.escape(_heading(rows, self.cold))}</h4><p>{_machine(rows)}</p>")
-            parts += [_html(_agreement(rows)), _html(_times(rows))]
+            parts.append(paragraphs([_heading(rows, self.cold), _machine(rows)]))
+            parts += [html_table(heads, body) for heads, *body in (_agreement(rows), _times(rows))]
         notes = [f"not there: {a.name}: {a.reason}" for a in self.absent]
         notes += [self.machine, FOOT]
-        return "".join(parts) + "".join(f"<p><small>{html.escape(n)}</small></p>" for n in notes)
+        return "\n".join([*parts, paragraphs(notes)])
 
     # ------------------------------------------------------------------ data and picture
 
@@ -205,7 +207,7 @@ def _heading(rows: list[Row], cold: bool) -> str:
 def _machine(rows: list[Row]) -> str:
     """What this machine could do, for each number of threads."""
     found = {row.threads or machine.get_num_threads(): row for row in rows}
-    speeds = (f"{t} thread{'s' * (t > 1)} {found[t].peak:.0f} GFLOP/s, copy {_short(found[t].copy)} GB/s"
+    speeds = (f"{plural(t, 'thread')} {found[t].peak:.0f} GFLOP/s, copy {digits(found[t].copy)} GB/s"
               for t in sorted(found))
     return f"this machine: {'; '.join(speeds)}"
 
@@ -219,7 +221,7 @@ def _agreement(rows: list[Row]) -> list[list[str]]:
     for (name, a), same in alike.items():
         paths = " ".join(sorted({row.path for row in same if row.path}))
         verdict = a.note if a.agrees else f"DISAGREES: {a.note}" if a.note else "DISAGREES"
-        compared = [_short(a.ulps), _short(a.element_ulps), f"{a.relative:.1e}", a.place]
+        compared = [digits(a.ulps), digits(a.element_ulps), f"{a.relative:.1e}", a.place]
         # Numbers that cannot agree, or nothing to compare: the note says it.
         table.append([f"{name} {paths}".strip(), *(compared if a.ulps or not a.note else ["-"] * 4), verdict])
     return table
@@ -231,21 +233,11 @@ def _times(rows: list[Row]) -> list[list[str]]:
     for r in rows:
         name = f"{r.contender} {r.path}" if r.path else r.contender
         table.append([
-            name if r.agreement.agrees else f"({name})", str(r.threads or "own"), _time(r.minimum), _time(r.median),
-            _short(r.gflops) if r.flops else "-", f"{r.of_peak:.0%}" if r.flops else "-", _short(r.bandwidth),
-            f"{r.of_copy:.0%}", _short(by_numpy / r.minimum) if by_numpy else "-"])
+            name if r.agreement.agrees else f"({name})", str(r.threads or "own"),
+            duration(r.minimum), duration(r.median),
+            digits(r.gflops) if r.flops else "-", percent(r.of_peak) if r.flops else "-", digits(r.bandwidth),
+            percent(r.of_copy), digits(by_numpy / r.minimum) if by_numpy else "-"])
     return table
-
-
-def _short(x: float) -> str:
-    return f"{x:.0f}" if x >= 99.5 else f"{x:.1f}" if x >= 0.995 else f"{x:.2g}"
-
-
-def _time(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= scale or unit == "us":
-            return f"{seconds / scale:.{0 if seconds >= 99.5 * scale else 1 if seconds >= 9.95 * scale else 2}f} {unit}"
-    raise AssertionError("every time has a unit")
 
 
 def _lines(table: list[list[str]]) -> Iterable[str]:
@@ -255,12 +247,6 @@ def _lines(table: list[list[str]]) -> Iterable[str]:
     for cells in table:
         yield "  ".join(f"{c:<{w}}" if i in left else f"{c:>{w}}"
                         for i, (c, w) in enumerate(zip(cells, widths))).rstrip()
-
-
-def _html(table: list[list[str]]) -> str:
-    head, *body = ["".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells)
-                   for tag, cells in zip(["th", *["td"] * len(table)], table)]
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
 
 
 def _wrapped(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Times of contenders that take turns, and what is fair to them: aligned memory, a plain copy, cold caches."""
+"""Times of contenders that take turns, and what is fair to them: aligned memory, cold caches."""
 
 from __future__ import annotations
 
@@ -89,35 +89,6 @@ def aligned(a: np.ndarray) -> np.ndarray:
     out = raw[shift:shift + a.nbytes].view(a.dtype).reshape(a.shape)
     out[...] = a
     return out
-
-
-def copier(nbytes: int) -> tuple[Callable[[int, int], int], int]:
-    """A plain copy whose source and destination take `nbytes` together, as `fastnn.machine` measures it.
-
-    Returns
-    -------
-    run : a function of (repetitions, threads).
-    copied : the bytes that one repetition reads and writes.
-    """
-    from ..kernels.native import core
-    from ..kernels.native import machine as probes
-
-    n = max(1024, int(nbytes) // 8)
-    memory = np.ones(2 * n + 1024, np.float32)
-    start = -memory.ctypes.data % 64 // 4
-    x, y = memory[start:], memory[start + (n + 31) // 16 * 16 + 16 * 21:]
-    programs = {}
-
-    def run(repetitions: int, threads: int) -> int:
-        if threads not in programs:
-            block = -(-n // (16 * (threads if n < 1 << 22 else 16 * threads))) * 16
-            copy = (probes.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, 1], [],
-                    -(-n // block), 1, 0, 0, 8 * n / 30e9, None)
-            programs[threads] = core.Executor([copy])
-        return programs[threads].run(repetitions, [], [], threads, 1e9)
-
-    run.memory = memory  # which lives as long as the function
-    return run, 8 * n
 
 
 def cache_flusher() -> Callable[[], object]:

@@ -219,6 +219,19 @@ def test_a_form_of_ones_own_is_raced():
     assert [(r.backend, r.agreement.agrees) for r in result.rows] == [("numpy", True), ("native", True)]
 
 
+@pytest.mark.parametrize("x", [np.ones(9, np.float16), np.ones(9, ">f8"), np.ones((9, 2))[:, 0], np.ones(9)[::-1],
+                               np.float64(2), np.ones(0)], ids=lambda x: f"{x.dtype}{x.shape}")
+def test_arrays_of_any_float_and_layout(x):
+    assert all(row.agreement.agrees for row in race("exp", inputs=x if isinstance(x, np.ndarray) else (x,)).rows)
+
+
+def test_single_numbers_get_the_dtype_that_the_kernel_reads():
+    g = np.ones(20)
+    for rate in (0.5, np.float32(0.5)):
+        assert all(row.agreement.agrees for row in race("sgd", inputs=(g, rate, 2 * g)).rows)
+    assert all(row.agreement.agrees for row in race("scale_inplace", inputs=(0.5, g)).rows)
+
+
 # ---------------------------------------------------------------------- sizes and attributes
 
 def test_sizes_and_dimensions():
@@ -236,12 +249,19 @@ def test_sizes_and_dimensions():
     ("dense", {"sizes": ["3x4"]}, "are 2 numbers"), ("adam", {"backends": ["nativ"]}, "did you mean 'native'"),
     ("adam", {"backends": []}, "Nobody can race adam"),
     ("adam", {"paths": ["v9"]}, "Unknown CPU path 'v9'"), ("adam", {"threads": [0]}, "not 0"),
-    ("adam", {"threads": []}, "at least one number of threads"), ("adam", {"threads": True}, "not True"),
+    ("adam", {"threads": []}, "threads is empty"), ("adam", {"threads": True}, "not True"),
     ("adam", {"seconds": -1.0}, "at least 0, not -1"), ("adam", {"seconds": float("nan")}, "not nan"),
     ("activation", {"kind": "relo"}, "kind is 'relo'"), ("fill", {"shape": (3,)}, "can't be raced with shape"),
     ("reduce_sum", {"axes": (7,)}, "axis 7 is out of range"),
     ("exp", {"inputs": (np.ones(3), np.ones(3))}, "has 1 inputs"), ("exp", {"inputs": (None,)}, "array for x"),
     ("exp", {"inputs": (np.array(["a"], object),)}, "array of numbers"),
+    ("copy", {"inputs": (np.array(["abc"]),)}, "array of numbers"), ("exp", {"sizes": []}, "sizes is empty"),
+    ("exp", {"paths": []}, "paths is empty"), ("exp", {"opponents": {"numpy": np.exp}}, "can't be called 'numpy'"),
+    ("gather_rows", {"inputs": (np.zeros((4, 3), np.uint8), np.array([0, 4])), "source": "uint8"}, "index goes from 0"),
+    ("gather_rows", {"inputs": (np.zeros((4, 3), np.uint8), np.array([0, -1])), "source": "uint8"}, "from -1 to 0"),
+    ("dense_grad_weight", {"inputs": (np.ones((2, 3)), np.ones((2, 3)), np.ones(3))}, "then is None"),
+    ("dense_grad_weight", {"ahead": 3}, "raced by itself"), ("norm_dense_grad", {"keep": 0}, "raced by itself"),
+    ("dense", {"opponents": {"no": "dense_grad_weight"}}, "then is None"),
     ("exp", {"inputs": (np.ones(3, np.int32),)}, "exp"),
     ("exp", {"inputs": (np.ones(3),), "sizes": [3]}, "either inputs or sizes"),
     ("exp", {"opponents": {"sum": "add"}}, "which has the inputs a, b"), (Twice(), {}, "needs inputs"),
@@ -256,6 +276,8 @@ def test_what_is_no_kernel_is_refused():
         race(5)
     with pytest.raises(TypeError, match="the opponent|The opponent 'five' must be a function"):
         race("exp", n=5, opponents={"five": 5})
+    with pytest.raises(TypeError, match="opponents is a dict"):
+        race("exp", n=5, opponents=[np.exp])
 
 
 # ---------------------------------------------------------------------- restored
@@ -311,7 +333,7 @@ def test_all_take_turns_and_each_is_timed_three_times():
 
 def test_without_the_compiled_modules(monkeypatch):
     monkeypatch.setattr(tables, "native_available", lambda: False)
-    monkeypatch.setattr(machine, "_core", lambda: None)
+    monkeypatch.setattr(machine, "_core", lambda: None)  # which measures with NumPy then
     result = race("exp", n=100, backends=["numpy", "native"])
     assert [row.backend for row in result.rows] == ["numpy"]
     assert "compiled modules" in result.absent[0].reason
@@ -368,4 +390,4 @@ def test_the_table_of_forms():
     adam = next(line.split() for line in lines if line.startswith("adam "))
     assert [cell == "x" for cell in adam[1:]] == [c in table.rows["adam"] for c in lines[0].split()[1:]]
     assert f"{len(KERNELS)} numpy" in lines[-1]
-    assert "<td>adam</td>" in table._repr_html_()
+    assert ">adam</td>" in table._repr_html_()
