@@ -118,7 +118,7 @@ def _pipeline(literals: type, noalias: bool = False) -> type:
 OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(FloatLiterals)}
 #: of helpers and functions of one element: a call that LLVM finds too long to put into the loop around it costs the
 #: loop its vectors
-INLINE = {"forceinline": True}
+INLINE = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 #: of helpers made with ``noalias``, which Numba has no decorator's option for
 NOALIAS = {"pipeline_class": _pipeline(FloatLiterals, noalias=True)}
 ELEMENT_OPTIONS = {"error_model": "numpy", "pipeline_class": _pipeline(AllLiterals)}

@@ -132,8 +132,9 @@ def dropout(y, x, step, rate, key0, key1, first, last):
     before, after = local(DROPOUT_GROUP, f4), local(DROPOUT_GROUP, f4)
     limit, scale = u4(i8(np.rint(rate * 65536.0))), f4(1.0 / (1.0 - rate))
     if limit == 0 and scale == 1.0:
-        for i in range(first * DROPOUT_GROUP, min(last * DROPOUT_GROUP, len(x))):
-            y[i] = x[i]
+        out, given = y[first * DROPOUT_GROUP : last * DROPOUT_GROUP], x[first * DROPOUT_GROUP :]
+        for i in range(len(out)):
+            out[i] = given[i]
         return
     for group in range(first, last, GROUPS):
         count = min(GROUPS, last - group)

@@ -59,13 +59,15 @@ def add_shifted(s, q, x, shift, at, start, stop):
 def add_gradients(s, q, dy, x, shift, at, start, stop):
     """s += dy.sum(0); q += (dy * (x - shift)).sum(0)"""
     end = at + len(s)
-    twos = start + (stop - start) // 2 * 2
-    for r in range(start, twos, 2):
-        g0, g1, x0, x1 = dy[r][at:end], dy[r + 1][at:end], x[r][at:end], x[r + 1][at:end]
+    fours = start + (stop - start) // 4 * 4
+    for r in range(start, fours, 4):
+        x0, x1, x2, x3 = x[r][at:end], x[r + 1][at:end], x[r + 2][at:end], x[r + 3][at:end]
+        g0, g1, g2, g3 = dy[r][at:end], dy[r + 1][at:end], dy[r + 2][at:end], dy[r + 3][at:end]
         for c in range(len(s)):
-            s[c] += g0[c] + g1[c]
-            q[c] += g0[c] * (x0[c] - shift[c]) + g1[c] * (x1[c] - shift[c])
-    for r in range(twos, stop):
+            s[c] += (g0[c] + g1[c]) + (g2[c] + g3[c])
+            q[c] += ((g0[c] * (x0[c] - shift[c]) + g1[c] * (x1[c] - shift[c])) +
+                     (g2[c] * (x2[c] - shift[c]) + g3[c] * (x3[c] - shift[c])))
+    for r in range(fours, stop):
         g0, x0 = dy[r][at:end], x[r][at:end]
         for c in range(len(s)):
             s[c] += g0[c]
@@ -76,16 +78,10 @@ def add_gradients(s, q, dy, x, shift, at, start, stop):
 def affine(y, x, shift, scale, offset, at):
     """y = (x - shift) * scale + offset"""
     end = at + len(shift)
-    twos = len(x) // 2 * 2
-    for r in range(0, twos, 2):
-        x0, x1, y0, y1 = x[r][at:end], x[r + 1][at:end], y[r][at:end], y[r + 1][at:end]
+    for r in range(len(x)):
+        row, out = x[r][at:end], y[r][at:end]
         for c in range(len(shift)):
-            y0[c] = (x0[c] - shift[c]) * scale[c] + offset[c]
-            y1[c] = (x1[c] - shift[c]) * scale[c] + offset[c]
-    for r in range(twos, len(x)):
-        x0, y0 = x[r][at:end], y[r][at:end]
-        for c in range(len(shift)):
-            y0[c] = (x0[c] - shift[c]) * scale[c] + offset[c]
+            out[c] = (row[c] - shift[c]) * scale[c] + offset[c]
 
 
 @helper(noalias=True)
