@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from fastnn.kernels import single, tables
-from fastnn.kernels.dense import (ACTIVATIONS, SCRATCH, dense, dense_grad_input, dense_grad_weight, matmul,
-                                  norm_dense_grad)
+from fastnn.kernels.dense import (
+    ACTIVATIONS,
+    SCRATCH,
+    dense,
+    dense_grad_input,
+    dense_grad_weight,
+    matmul,
+    norm_dense_grad,
+)
 from tests.cases import all_cases
 from tests.kernels.test_dense import FnnCall, in_one_order
 
