@@ -6,7 +6,7 @@ import numpy as np
 
 from .activation import LINEAR, activate, multiply_slope
 from .form import form, helper
-from .gemm import line, product
+from .gemm import NEW, line, product
 from .math import fma
 from .memory import call_kernel, scratch, view
 from .rows import row_dot
@@ -22,7 +22,7 @@ def dense(y, x, w, b, M, N, rows, columns, activation, alpha, first, last):
         # Tiles go down the columns: a thread that takes the first or last of them reads a part of w only.
         i, j = t % down * rows, t // down * columns
         tile = y[i : i + rows, j : j + columns]
-        product(tile, x[i : i + rows, :], w[:, j : j + columns], 0)
+        product(tile, x[i : i + rows, :], w[:, j : j + columns], NEW)
         for r in range(len(tile)):
             row = y[i + r, j : j + columns]
             if len(b):
@@ -38,7 +38,7 @@ def dense_grad_input(dx, dz, w, y, M, rows, columns, activation, alpha, first, l
     for t in range(first, last):
         i, j = t % down * rows, t // down * columns
         tile = dx[i : i + rows, j : j + columns]
-        product(tile, dz[i : i + rows, :], w[j : j + columns, :].T, 0)
+        product(tile, dz[i : i + rows, :], w[j : j + columns, :].T, NEW)
         if len(y) and activation != LINEAR:
             for r in range(len(tile)):
                 row, out = dx[i + r, j : j + columns], y[i + r, j : j + columns]
@@ -54,7 +54,7 @@ def dense_grad_weight(dw, db, x, dz, then, K, N, rows, columns, panel, ahead, sl
         i = t * rows
         g = panel_of(dw, i, rows, panel, then, keep)
         for j in range(0, N, columns):
-            product(g[:, j : j + columns], x[:, i : i + rows].T, dz[:, j : j + columns], 0)
+            product(g[:, j : j + columns], x[:, i : i + rows].T, dz[:, j : j + columns], NEW)
         sum_rows(db[t * share : (t + 1) * share], dz[:, t * share : (t + 1) * share])
         run_then(then, g, i * N, int(ahead), int(slots), keep)
 
@@ -73,7 +73,7 @@ def norm_dense_grad(dw, dgamma, dbeta, x, mean, rstd, gamma, beta, w, dz, db, th
         for r in range(M):
             normalize(n[r], x[r, i : i + m], mean[i : i + m], rstd[i : i + m])
         for j in range(0, N, columns):
-            product(g[:, j : j + columns], n[:, :].T, dz[:, j : j + columns], 0)
+            product(g[:, j : j + columns], n[:, :].T, dz[:, j : j + columns], NEW)
         for r in range(m):
             dgamma[i + r] = row_dot(w[i + r], g[r])
             dbeta[i + r] = row_dot(w[i + r], db)
@@ -93,7 +93,7 @@ def matmul(y, a, b, batch, M, K, N, a_step, b_step, rows, columns, transpose_a, 
         for s in range(n, max(batch, 1) if sum_batch else n + 1):
             left = matrix(a, s * a_step, M, terms, transpose_a)
             right = matrix(b, s * b_step, terms, N, transpose_b)
-            product(c, left[i : i + rows, :], right[:, j : j + columns], 1 if s > n else 0)
+            product(c, left[i : i + rows, :], right[:, j : j + columns], s > n)
 
 
 # ---------------------------------------------------------------------- edges

@@ -28,14 +28,15 @@ COPY = DEPTH * 272  # floats of a copied block of B: 256 columns and a cache lin
 STRIPE = 48  # rows of A whose columns are copied at once: whole cache lines of them
 BIG = 2**20  # bytes of a B beyond the second cache: it is copied block by block if ...
 USES = 36  # ... at least so many rows use the copy
+NEW = np.False_  # for `add`. For Numba False itself is a type of its own, and `product` would be compiled once more
 FAR = 257  # terms from which columns of A are copied: they stand a row of A apart, and evict one another
 
 
 # ---------------------------------------------------------------------- the loops
 
-@helper
+@helper(forceinline=False)  # too long to stand in each form
 def product(c, a, b, add):
-    """c = a @ b, or c += a @ b if `add` is 1, not 0. The rows of c are contiguous; of a and b rows or columns are.
+    """c = a @ b, or c += a @ b if `add`. The rows of c are contiguous; of a and b the rows are, or the columns.
 
     What would be read in jumps is copied to the thread's scratch memory, to its first COPY + DEPTH * STRIPE floats;
     a c of more than 256 columns has so few terms that its B fits in there as well (`grid` of the kernels' specs).
@@ -54,7 +55,7 @@ def product(c, a, b, add):
                 copy(b_copy, b_block)
             b_block = b_copy[:, :columns]
         for i in range(0, rows, STRIPE):
-            stripe(c[i : i + STRIPE, :], a[i : i + STRIPE, k : k + step], b_block, add > 0 or k > 0)
+            stripe(c[i : i + STRIPE, :], a[i : i + STRIPE, k : k + step], b_block, add or k > 0)
 
 
 @helper
