@@ -56,7 +56,8 @@ clean: ## remove everything that make made, .venv too
 
 # $(call check,folder,where fastnn must be,pytest's arguments,environment): run tests from a copy of tests/ that has no
 # fastnn beside it, so that what is tested is what was installed; tests/test_package.py makes sure of it. The Cython
-# sources go along as text, for tests/kernels/test_slots.py; the ladders, their pages and the C that they include, for theirs.
+# sources go along as text, for tests/kernels/test_slots.py; the ladders, their pages and the C that they include go
+# along for tests/benchmarks.
 define check
 @rm -rf $(1)/tests $(1)/sources $(1)/benchmarks $(1)/csrc $(1)/docs && mkdir -p $(1)/sources
 @cp -R tests benchmarks csrc docs pyproject.toml $(1)/

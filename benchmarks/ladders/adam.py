@@ -88,6 +88,8 @@ def numba(w, m, v, g):
         w[i] -= F_ALPHA * m[i] / (np.sqrt(v[i]) + F_EPSILON)
 
 
+LADDER.numba("Numba, vectors", "a division by zero need not raise: now LLVM makes vectors",
+             options=dict(error_model="numpy"))(numba)
 LADDER.cython("Cython", "adam", "the plain loop with types, through C")
 LADDER.c("C, scalar", "adam_fused", "one number at a time, in registers", attrs=CONSTANTS,
          flags="-O2 -fno-tree-vectorize")

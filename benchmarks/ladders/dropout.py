@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 
 from fastnn.kernels import dropout
+from fastnn.race.sizes import short
+from fastnn.race.timing import take_turns
 
 from .build import FLAGS
 from .ladder import Ladder, error, lists
@@ -159,3 +161,19 @@ for name, threaded in (("fastnn", False), ("fastnn, threads", True)):
                    calls=lambda a: [(dropout.dropout, (a[n], np.array(float(STEP))),
                                      dict(rate=RATE, key0=KEY0, key1=KEY1)) for n in ("x", "dy")],
                    outputs={"y": (0, "y"), "dx": (1, "y")})
+
+
+def lesson() -> str:
+    """What a branch costs that nobody can predict: nanoseconds of an element at several rates."""
+    n, rates = 1 << 18, (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+    arrays, plain, vectors = LADDER.arrays(n), {}, {}
+    for rate in rates:
+        attrs = (round(rate * 2**16), 1 / (1 - rate), KEY0, KEY1, STEP)
+        plain[rate] = LADDER.bind_c("dropout_again", arrays, [n], attrs).run
+        vectors[rate] = LADDER.bind_c("dropout_vectors", arrays, [n], attrs, tiles(arrays), f"{FLAGS} -DAT_ONCE=2").run
+    lines = [f"ns for an element in one direction, {short(n)} elements, one thread",
+             f"{'rate':>14}" + "".join(f"{rate:>8}" for rate in rates)]
+    for name, contenders in (("C, made again", plain), ("C, two at once", vectors)):
+        times = take_turns(contenders, 0.2)
+        lines.append(f"{name:>14}" + "".join(f"{min(times[rate]) / (2 * n) * 1e9:8.2f}" for rate in rates))
+    return "\n".join(lines)
