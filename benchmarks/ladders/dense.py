@@ -13,6 +13,9 @@ from . import gemm
 from .gemm import FLAGS
 from .ladder import Ladder, lists
 
+#: on whose page this ladder stands
+PAGE = "gemm"
+
 
 def problem(size, rng):
     y, x, w = gemm.problem(size, rng).values()

@@ -14,6 +14,9 @@ import numpy as np
 from .gemm import FLAGS, dims, flops, nbytes, numpy_matmul, problem
 from .ladder import Ladder
 
+#: on whose page this ladder stands
+PAGE = "gemm"
+
 SHAPES = {
     "1x1": "one chain of FMAs: each waits for the one before",
     "2x1": "two chains",
