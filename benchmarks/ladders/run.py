@@ -8,7 +8,8 @@
 
 Errors are in eps of float32 (2^-23) times the largest magnitude of the output. `peak` is the share of this machine's
 measured float32 peak, `copy` the share of the speed of a plain copy within the same working set, both on as many
-threads. A name with ~ was timed at a smaller size, and its time multiplied by the work.
+threads. A name with ~ was timed at a smaller size, and its time multiplied by the work. NumPy's BLAS has one thread
+here, unless OPENBLAS_NUM_THREADS or its like says otherwise.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import os
 import re
 import sys
 from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # read when NumPy is imported
 
 BENCHMARKS = str(Path(__file__).resolve().parents[1])
 if BENCHMARKS not in sys.path:
@@ -60,10 +65,32 @@ def draw(folder: Path, name: str, rows: list[dict], threads: int) -> Path:
     return path
 
 
-def climb(ladder: Ladder, size, args, picture: str | None = None) -> bool:
-    """Measure, print and draw one ladder at one size; whether all rungs were right."""
+def markdown(ladder: Ladder, tables: dict[str, list[dict]]) -> str:
+    """One table for a page: rungs down, sizes across; in each cell the time and the share of the roofline.
+
+    That share is the larger of `peak` and `copy`. ~ as above; - stands for a rung that could not run.
+    """
+    lines = [["rung", "what it adds", *tables], ["---", "---", *["--:"] * len(tables)]]
+    for rung in ladder.rungs:
+        found = [next((r for r in rows if r["rung"].removesuffix(" ~") == rung.name), None) for rows in tables.values()]
+        lines.append([rung.name, rung.idea, *("-" if row is None else _cell(row) for row in found)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(row: dict) -> str:
+    us, share = row["us"], max(row["peak"], row["copy"])
+    unit, scale = next((u, s) for u, s in (("s", 1e6), ("ms", 1e3), ("µs", 1), ("ns", 1e-3)) if us >= s or u == "ns")
+    scaled = " ~" if row["rung"].endswith(" ~") else ""
+    percent = format(100 * share, ".0f" if share >= 0.1 else ".2g")
+    return f"{us / scale:.3g} {unit}{scaled}, {percent} %"
+
+
+def climb(ladder: Ladder, size, args, picture: str | None = None, tables: dict[str, list[dict]] | None = None) -> bool:
+    """Measure, print and draw one ladder at one size; whether all rungs were right. `tables` gets the rows."""
     report = common.Report(f"{ladder.name} {show_size(size)}", args.json, COLUMNS)
     rows, remarks = ladder.measure(size, args.threads, args.seconds)
+    if tables is not None:
+        tables[show_size(size)] = rows
     for row in rows:
         report.add(**row)
     for text in remarks:
@@ -94,27 +121,36 @@ def disassemble(ladder: Ladder, name: str) -> str:
                      f"{', '.join(repr(r.name) for r in ladder.rungs if r.binary)}.")
 
 
-def into_page(page: Path, what: str, text: str) -> None:
+def into_page(page: Path, what: str, text: str, fenced: bool = True) -> None:
     """Put text between the page's two marks for it."""
     before = page.read_text()
     marked = re.compile(rf"(<!-- measured: {what} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not marked.search(before):
         raise SystemExit(f"{page} has no place marked <!-- measured: {what} --> ... <!-- end -->.")
-    block = f"```text\n{text.strip()}\n```\n"
+    block = f"```text\n{text.strip()}\n```\n" if fenced else f"\n{text.strip()}\n\n"
     page.write_text(marked.sub(lambda found: found[1] + block + found[2], before))
 
 
 def document(name: str, args) -> bool:
-    """Measure a ladder and write its tables and its picture (of the middle size) into its page."""
-    ladder, args.picture = load(name), args.docs / "img"
-    printed, right = io.StringIO(), True
+    """Measure a ladder and write its tables and its picture (of the middle size) into its page.
+
+    A ladder whose module names another's page in PAGE puts its name before its marks there, and draws nothing. A page
+    that has a place for a `summary` gets one table over all sizes instead of a table for each.
+    """
+    ladder, module = load(name), sys.modules[f"ladders.{name}"]
+    args.picture, owner = args.docs / "img", getattr(module, "PAGE", name)
+    page, prefix = args.docs / f"{owner}.md", "" if owner == name else f"{name} "
+    printed, right, tables = io.StringIO(), True, {}
     for size in ladder.sizes:
-        picture = name if size == ladder.sizes[len(ladder.sizes) // 2] else None
+        picture = name if owner == name and size == ladder.sizes[len(ladder.sizes) // 2] else None
         with contextlib.redirect_stdout(printed):
-            right &= climb(ladder, size, args, picture)
-    into_page(args.docs / f"{name}.md", "table", printed.getvalue())
-    if hasattr(sys.modules[f"ladders.{name}"], "lesson"):
-        into_page(args.docs / f"{name}.md", "lesson", lesson(name))
+            right &= climb(ladder, size, args, picture, tables)
+    if f"<!-- measured: {prefix}summary -->" in page.read_text():
+        into_page(page, f"{prefix}summary", markdown(ladder, tables), fenced=False)
+    else:
+        into_page(page, f"{prefix}table", printed.getvalue())
+    if hasattr(module, "lesson"):
+        into_page(page, f"{prefix}lesson", lesson(name))
     print(printed.getvalue())
     return right
 

@@ -249,3 +249,74 @@ def test_code_in_the_pages_is_the_ladders_code():
         for language, block in re.findall(r"```(python|c|cython)\n(.*?)```", page.read_text(), re.DOTALL):
             for line in filter(str.strip, block.splitlines()):
                 assert line.strip() in known, f"{page.name}, {language}: {line!r} is in no file of the ladder"
+
+
+# ---------------------------------------------------------------------- what single ladders promise
+
+def outputs_of(ladder: Ladder, rung, arrays, threads: int = 1):
+    """What a rung makes of these arrays, or None if it can't be built here."""
+    try:
+        bound = rung.bind(arrays)
+    except build.Missing:
+        return None
+    with np.errstate(all="ignore"):
+        bound.run(1, threads)
+    return {n: np.array(a) for n, a in bound.outputs().items()}
+
+
+def test_only_the_naive_softmax_overflows():
+    ladder = load("softmax")
+    for shift in (100, -200):
+        for size in ((17, 10), (3, 40)):
+            arrays = ladder.arrays(size)
+            arrays["z"] += np.float32(shift)
+            want = outputs_of(ladder, ladder.rungs[0], arrays)
+            for rung in ladder.rungs[1:]:
+                got = outputs_of(ladder, rung, {n: a.copy() for n, a in arrays.items()})
+                if rung.name == "NumPy, naive":
+                    assert np.isnan(got["losses"]).any()
+                elif got is not None:
+                    assert error(got, want) <= ladder.tolerance, rung.name
+
+
+def test_softmax_across_rows_leaves_every_row_its_own_label_and_gradient():
+    ladder = load("softmax")
+    arrays = ladder.arrays((35, 10))
+    arrays["labels"][:] = np.arange(35) % 10
+    arrays["g"][:] = np.arange(35) - 5
+    want = outputs_of(ladder, ladder.rungs[0], arrays)
+    for rung in ladder.rungs[1:]:
+        got = outputs_of(ladder, rung, {n: a.copy() for n, a in arrays.items()}, threads=2)
+        assert got is None or error(got, want) <= ladder.tolerance, rung.name
+
+
+@pytest.mark.parametrize("name, size", [("gemm", (13, 300, 200)), ("dense", (7, 290, 130)), ("softmax", (50, 10))])
+def test_many_tiles_give_the_same_bits_on_any_number_of_threads(name, size):
+    ladder = load(name)
+    for rung in (r for r in ladder.rungs if r.threaded):
+        results = [outputs_of(ladder, rung, ladder.arrays(size), threads) for threads in (1, 2, 3)]
+        if results[0] is not None:
+            assert all(np.array_equal(results[0][n], other[n]) for other in results[1:] for n in other), rung.name
+
+
+def test_the_fused_layer_keeps_what_relu_must_keep():
+    """NaN stays NaN, in whole tiles and in the columns beyond them; what is negative becomes 0."""
+    ladder = load("dense")
+    arrays = ladder.arrays((13, 20, 70))
+    arrays["x"][3] = np.nan
+    arrays["b"][:35] = -1000
+    for rung in ladder.rungs[1:]:
+        got = outputs_of(ladder, rung, {n: a.copy() for n, a in arrays.items()})
+        if got is not None:
+            assert np.isnan(got["y"][3]).all(), rung.name
+            assert (np.delete(got["y"], 3, axis=0)[:, :35] == 0).all(), rung.name
+
+
+def test_a_table_over_all_sizes_has_a_line_for_each_rung():
+    from ladders.run import markdown
+
+    ladder = small()
+    rows, _ = ladder.measure(64, threads=1, seconds=0.0)
+    lines = markdown(ladder, {"64": rows, "128": []}).splitlines()
+    assert lines[0] == "| rung | what it adds | 64 | 128 |"
+    assert lines[2].startswith("| plain Python | the meaning | ") and " ~, " in lines[2] and lines[2].endswith("| - |")
