@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels import single
+from fastnn.kernels import single, tables
 from fastnn.kernels.numba.form import forms
 from tests.cases import all_cases
 from tests.kernels.test_parity import agree
@@ -37,3 +37,7 @@ def test_tiles_in_any_order_give_the_same_bits(case):
 @pytest.mark.parametrize("case", [c for _, c in LEAST.values()], ids=lambda c: c.id)
 def test_plain_python_agrees_with_the_meaning(case):
     agree(case, single.run(case.kernel, *case.inputs(), backend="python", **case.attrs), exact=False)
+
+
+def test_every_native_kernel_has_a_form():
+    assert not set(tables.forms("native")) - set(forms())
