@@ -53,6 +53,28 @@ def test_tiles_in_any_order_give_the_same_bits(case, path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("backend", ["native", "numba"])
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+def test_two_threads_give_the_bits_of_one(case, backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    for a, b in zip(*(shared(case, backend, threads) for threads in (1, 2)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def shared(case, backend, threads):
+    """The case in the executor: its tiles are handed out one by one, to so many threads."""
+    kernel, call = case.kernel, single.describe(case.kernel, case.inputs(), case.attrs)
+    given = {n: None if x is None else np.array(x, order="C") for n, x in zip(kernel.inputs, case.inputs())}
+    outputs = [given[n] if n in given else np.zeros(a.shape, a.dtype) for n, a in zip(kernel.outputs, call.outputs)]
+    addresses = [0 if a is None else a.ctypes.data for a in (*outputs, *given.values())]
+    program = core.Executor([(tables.form(backend, kernel), addresses, list(map(int, kernel.sizes(call))),
+                              kernel.numbers(call.attrs), int(kernel.tiles(call)), 1, 0, int(kernel.scratch(call)),
+                              1e-3, None)])  # a millisecond: worth a thread
+    program.run(1, [], [], threads, 1.0)
+    return outputs
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
 def test_all_fma_paths_give_the_same_bits(case):
     results = []
