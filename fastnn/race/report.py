@@ -12,7 +12,7 @@ from .. import machine
 from ..program.explain.numbers import digits, duration, percent, plural
 from .agreement import Agreement
 from .contenders import Absent
-from .sizes import describe
+from .sizes import describe, short
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Race:
         kernels, sizes = {row.kernel for row in self.rows}, {tuple(row.size.items()) for row in self.rows}
         points = []
         for row in self.ranking:
-            size = "x".join(map(str, row.size.values()))
+            size = "x".join(map(short, row.size.values()))
             words = [row.kernel] * (len(kernels) > 1) + [size] * (len(sizes) > 1) + [row.label]
             points.append(Point(" ".join(words), row.flops, row.nbytes, row.minimum))
         threads = sorted({row.threads or machine.get_num_threads() for row in self.rows})
