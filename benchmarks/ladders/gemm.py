@@ -9,11 +9,11 @@ import numpy as np
 
 from fastnn.kernels import dense as kernels
 
-from .build import library
+from . import build
 from .ladder import Ladder, lists
 
 #: as `build.FLAGS`, but a product and a sum may become one FMA
-FLAGS = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math"
+FLAGS = build.FLAGS.replace("-ffp-contract=off", "-ffp-contract=fast")
 
 
 def problem(size, rng):
@@ -29,7 +29,7 @@ def dims(arrays):
 
 def strips(arrays):
     """How many strips of columns there are: what threads share out."""
-    return -(-arrays["b"].shape[1] // library("gemm.c", FLAGS).gemm_columns())
+    return -(-arrays["b"].shape[1] // build.library("gemm.c", FLAGS).gemm_columns())
 
 
 def flops(size):
