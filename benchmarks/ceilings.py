@@ -27,7 +27,6 @@ import numpy as np
 from common import Report, parser
 
 from fastnn import machine
-from fastnn.race.timing import copier
 
 SIDES = (256, 384, 2048)  # of the matrices
 
