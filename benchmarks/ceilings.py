@@ -2,8 +2,8 @@
 
     taskset -c 0 python benchmarks/ceilings.py [--threads 1] [--seconds 2] [--json]
 
-The peak is held against the fastest of NumPy's and PyTorch's matrix products (of 512 and 2048 squared; the small one
-fits between two turns of other processes on a busy core), the copies within L3 and
+The peak is held against the fastest of NumPy's and PyTorch's matrix products (of 256, 384 and 2048 squared; the small
+ones fit between two turns of other processes on a busy core), the copies within L3 and
 beyond all caches against NumPy's and PyTorch's copy of arrays of the same size. All take turns in one process, so that
 other load on the machine meets all alike, and the best turn of each counts. NumPy copies on one thread only, so with
 more it is left out. `off` is how far the ceiling lies above (+) or below (-) the best of the others; 15 % either way
@@ -28,7 +28,7 @@ from common import Report, parser
 
 from fastnn import machine
 
-SIDES = (512, 2048)  # of the matrices
+SIDES = (256, 384, 2048)  # of the matrices
 
 
 def torch_with(threads: int):

@@ -178,15 +178,18 @@ class Prediction:
         """The verdict: "latency", "arithmetic", "L1", "L2", "L3" or "memory".
 
         Latency, if the call takes less than `least` seconds (measured, else predicted), or if calling it, its rows and
-        the wait for rows at random places are the largest part; else the largest of what remains. Arithmetic of which
-        loads and stores within L1 make the most is called L1.
+        the wait for rows at random places are the largest part. If fetching is, the level that takes most of it.
+        Else arithmetic, which is called L1 where loads and stores within L1 make the most of it.
         """
         if (measured if measured is not None else self.seconds) < least:
             return "latency"
-        parts = {"latency": self.latency, "arithmetic": self.arithmetic,
-                 **{k: v for k, v in self.traffic.items() if k != "L1"}}
-        found = max(parts, key=parts.get)
-        return "L1" if found == "arithmetic" and self.traffic.get("L1", 0.0) > 0.6 * self.arithmetic else found
+        beyond = {level: seconds for level, seconds in self.traffic.items() if level != "L1"}
+        fetching = sum(beyond.values())
+        if self.latency >= max(self.arithmetic, fetching):
+            return "latency"
+        if fetching > self.arithmetic:
+            return max(beyond, key=beyond.get)
+        return "L1" if self.traffic.get("L1", 0.0) > 0.6 * self.arithmetic else "arithmetic"
 
 
 class Machine(NamedTuple):
