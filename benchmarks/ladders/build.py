@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -27,9 +28,10 @@ HERE = Path(__file__).resolve().parent
 #: fastnn's own C code, for rungs that include it
 CSRC = HERE.parents[1] / "csrc"
 
+NATIVE = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
 #: What a rung is compiled with unless it says otherwise: all that this CPU has, no FMA where the source has none, and
 #: neither errno nor exception flags, which would keep sqrt out of vectors.
-FLAGS = "-O3 -march=native -ffp-contract=off -fno-math-errno -fno-trapping-math"
+FLAGS = f"-O3 {NATIVE} -ffp-contract=off -fno-math-errno -fno-trapping-math"
 ALWAYS = ["-std=gnu11", "-fPIC", "-shared", "-fvisibility=default", "-Wall", "-Wno-psabi", "-Wno-unused-function"]
 
 
