@@ -135,7 +135,7 @@ def document(name: str, args) -> bool:
     """Measure a ladder and write its tables and its picture (of the middle size) into its page.
 
     A ladder whose module names another's page in PAGE puts its name before its marks there, and draws nothing. A page
-    that has a place for a `summary` gets one table over all sizes instead of a table for each.
+    has a place for a `summary` (one table over all sizes), for the `table` of each size with all columns, or for both.
     """
     ladder, module = load(name), sys.modules[f"ladders.{name}"]
     args.picture, owner = args.docs / "img", getattr(module, "PAGE", name)
@@ -145,9 +145,11 @@ def document(name: str, args) -> bool:
         picture = name if owner == name and size == ladder.sizes[len(ladder.sizes) // 2] else None
         with contextlib.redirect_stdout(printed):
             right &= climb(ladder, size, args, picture, tables)
-    if f"<!-- measured: {prefix}summary -->" in page.read_text():
-        into_page(page, f"{prefix}summary", markdown(ladder, tables), fenced=False)
-    else:
+    text = page.read_text()
+    summary = f"{prefix}summary"
+    if f"<!-- measured: {summary} -->" in text:
+        into_page(page, summary, markdown(ladder, tables), fenced=False)
+    if f"<!-- measured: {prefix}table -->" in text or f"<!-- measured: {summary} -->" not in text:
         into_page(page, f"{prefix}table", printed.getvalue())
     if hasattr(module, "lesson"):
         into_page(page, f"{prefix}lesson", lesson(name))
