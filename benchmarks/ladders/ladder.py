@@ -38,7 +38,7 @@ from fastnn import machine
 from fastnn.kernels.spec import Kernel
 from fastnn.race.contenders import native_call
 from fastnn.race.sizes import count, short
-from fastnn.race.timing import aligned, copier, minimum_and_median, take_turns
+from fastnn.race.timing import aligned, minimum_and_median, take_turns
 
 from . import build
 
@@ -290,8 +290,8 @@ class Ladder:
     def measure(self, size, threads: int, seconds: float) -> tuple[list[dict], list[str]]:
         """Rows of the table, one for each rung, and sentences about those left out.
 
-        Errors come from the last check size. A rung that fails its check is not timed. A plain copy within the same
-        working set takes its turns among the rungs.
+        Errors come from the last check size. A rung that fails its check is not timed. What the machine can do, in
+        arithmetic and in a plain copy within the same working set, takes its turns among the rungs.
         """
         verdicts = self.check(self.check_sizes[-1], threads)
         shared = self.arrays(size)
@@ -309,14 +309,10 @@ class Ladder:
                 bound, used = v.rung.bind(shared if at == size else self.arrays(at)), threads if v.rung.threaded else 1
                 contenders[v.rung.name] = lambda k, bound=bound, used=used: bound.run(k, used)
                 measured_at[v.rung.name] = at
-        copies = {}
-        copy, copied = copier(working_set)
-        for used in {1, *(threads for v in verdicts if v.rung.threaded)}:
-            copies[used] = f"copy on {used}"
-            contenders[copies[used]] = lambda k, used=used: copy(k, used)
+        probes = _probes(working_set, {1, *(threads for v in verdicts if v.rung.threaded)})
         with np.errstate(all="ignore"):
-            times = take_turns(contenders, seconds)
-        copy_speed = {used: copied / min(times[name]) / 1e9 for used, name in copies.items()}
+            times = take_turns({**contenders, **probes}, seconds)
+        speed = {key: probe.work / min(times[key]) / 1e9 for key, probe in probes.items()}
         rows = []
         for v in verdicts:
             if v.rung.name in times:
@@ -326,7 +322,8 @@ class Ladder:
                                    f"multiplied by {scale:.4g}.")
                 best, median = (t * scale for t in minimum_and_median(times[v.rung.name]))
                 used = threads if v.rung.threaded else 1
-                rows.append(self._row(v, size, used, copy_speed[used], best, median, scale > 1))
+                roof = speed["peak", used], speed["copy", used]
+                rows.append(self._row(v, size, used, roof, best, median, scale > 1))
         for row, before in zip(rows, [rows[0], *rows]):
             row["x before"], row["x first"] = before["us"] / row["us"], rows[0]["us"] / row["us"]
         return rows, remarks
@@ -334,13 +331,21 @@ class Ladder:
     def _work(self, size) -> float:
         return self.flops(size) or self.nbytes(size)
 
-    def _row(self, v: Verdict, size, threads: int, copy_speed: float, best: float, median: float,
+    def _row(self, v: Verdict, size, threads: int, roof: tuple[float, float], best: float, median: float,
              scaled: bool) -> dict:
         flops, moved = self.flops(size) / best / 1e9, self.nbytes(size) / best / 1e9
         return {"ladder": self.name, "size": show_size(size), "rung": v.rung.name + (" ~" if scaled else ""),
                 "threads": threads, "error": v.error, "us": best * 1e6, "median": median * 1e6, "GFLOP/s": flops,
-                "GB/s": moved, "peak": flops / machine.measure_peak(threads), "copy": moved / copy_speed,
-                "copy GB/s": copy_speed, "flops": self.flops(size), "bytes": self.nbytes(size)}
+                "GB/s": moved, "peak": flops / roof[0], "copy": moved / roof[1],
+                "peak GFLOP/s": roof[0], "copy GB/s": roof[1], "flops": self.flops(size), "bytes": self.nbytes(size)}
+
+
+def _probes(working_set: int, threads: set[int]) -> dict[tuple[str, int], machine.Probe]:
+    """What the rungs are held against: multiply-adds in registers, and a plain copy within the same working set."""
+    x, y = machine.copy_memory(max(1024, working_set // 8))
+    seconds = 8 * x.size / 30e9  # which tells the executor whether waking its team is worth it
+    return {("peak", t): machine.fma_probe(t) for t in threads} | {
+        ("copy", t): machine.copy_probe(x, y, t, seconds=seconds) for t in threads}
 
 
 COLUMNS = {"rung": "30s", "threads": "d", "error": "6.1f", "us": "11.1f", "median": "11.1f", "GFLOP/s": "7.2f",
