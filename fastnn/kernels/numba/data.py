@@ -37,7 +37,7 @@ def _prefetch():
 prefetch = Helper(lambda address: None, _prefetch)
 
 
-@helper
+@helper(forceinline=False)
 def ask_for(row, size):
     """Rows are drawn at random, so the hardware does not see the next one coming."""
     for i in range(0, min(size, MOST), LINE):
@@ -50,22 +50,19 @@ def rows_of(y, source, index, features, scale, offset, dtype, size):
     """y = source[index] * scale + offset of one dtype, whose elements have `size` bytes."""
     size *= features
     for b in range(len(index)):
-        x, out = view(source + index[b] * size, features, dtype), y[b]
+        x, out = view(source + index[b] * size, features, dtype), view(y + b * features * 4, features, f4)
         if b + AHEAD < len(index):
             ask_for(source + index[b + AHEAD] * size, size)
-        if scale == 1.0 and offset == 0.0:
-            for i in range(features):
-                out[i] = f4(x[i])
-        else:
-            for i in range(features):
-                out[i] = fma(f4(x[i]), scale, offset)
+        for i in range(features):
+            out[i] = fma(f4(x[i]), scale, offset)
 
 
-@form(y="f4 batch features", source="address", index="i8 batch")
+@form(y="address", source="address", index="i8 batch")
 def gather_rows(y, source, index, features, rows, scale, offset, attr, first, last):
     """y = source[index] * scale + offset"""
-    part = slice(first * rows, last * rows)
-    y, index, source, dtype = y[part], index[part], np.int64(source), int(attr[2])  # `source` is a slot and a choice
+    index, dtype = index[first * rows : last * rows], int(attr[2])  # `source` is a slot and a choice
+    y, source = np.int64(y) + first * rows * features * 4, np.int64(source)
+    offset = offset if offset != 0.0 else -f4(0)  # which, added, changes nothing, not even the sign of a zero
     if dtype == 0:
         rows_of(y, source, index, features, scale, offset, np.uint8, 1)
     elif dtype == 1:
@@ -86,16 +83,17 @@ def gather_rows(y, source, index, features, rows, scale, offset, attr, first, la
 def labels_of(y, source, index, features, dtype, size):
     """y = source[index] as int32"""
     for b in range(len(index)):
-        x, out = view(source + index[b] * features * size, features, dtype), y[b]
+        x = view(source + index[b] * features * size, features, dtype)
+        out = view(y + b * features * 4, features, np.int32)
         for i in range(features):
             out[i] = np.int32(x[i])
 
 
-@form(y="i4 batch features", source="address", index="i8 batch")
+@form(y="address", source="address", index="i8 batch")
 def gather_labels(y, source, index, features, rows, attr, first, last):
     """y = source[index].astype(np.int32)"""
-    part = slice(first * rows, last * rows)
-    y, index, source, dtype = y[part], index[part], np.int64(source), int(attr[0])
+    index, dtype = index[first * rows : last * rows], int(attr[0])
+    y, source = np.int64(y) + first * rows * features * 4, np.int64(source)
     if dtype == 0:
         labels_of(y, source, index, features, np.uint8, 1)
     elif dtype == 1:

@@ -238,7 +238,7 @@ def clip_grad(dy, x, low, high):
 
 
 @form(y="address", value="f8")
-def fill(y, value, N, type, first, last):  # noqa: N803
+def fill(y, value, N, type, first, last):
     """y[:] = value"""
     part = slice(first * BLOCK, min(last * BLOCK, N))
     if type == 0:
@@ -252,7 +252,7 @@ def fill(y, value, N, type, first, last):  # noqa: N803
 
 
 @form(y="u1 N*itemsize", x="u1 N*itemsize")
-def copy(y, x, N, itemsize, first, last):  # noqa: N803
+def copy(y, x, N, itemsize, first, last):
     """y[:] = x"""
     part = slice(first * BLOCK * itemsize, min(last * BLOCK, N) * itemsize)
     copied(y[part], x[part])

@@ -7,11 +7,10 @@ import numpy as np
 from ..reduce import CHUNK, COLUMNS
 from ..spec import BLOCK
 from .form import form, helper
-from .math import NAN, bits, from_bits
 from .memory import copied, view
-from .rows import LEAST, row_sum
+from .rows import LEAST, row_max, row_sum
 
-f4, i4, u4 = np.float32, np.int32, np.uint32
+f4 = np.float32
 PART = 1024  # columns that stay in the first cache while rows are added to them
 
 
@@ -40,7 +39,7 @@ def plus_one(s, a):
 
 @helper
 def nan_max(a, b):
-    """The larger, NaN if one is NaN; for single elements this is shorter than `maximum`, which orders zeros too."""
+    """The larger, NaN if one is NaN; this is shorter than `maximum`, which orders zeros too."""
     return b if (b > a) | (b != b) else a
 
 
@@ -56,23 +55,6 @@ def larger_of_two(s, a):
     """s = the larger of s and a"""
     for i in range(len(s)):
         s[i] = nan_max(s[i], a[i])
-
-
-@helper
-def ordered(i):
-    """The bits of a float32, as an int32, to an int32 of the same order; and back."""
-    return i4(i ^ i4(i4(i >> i4(31)) & i4(0x7FFFFFFF)))
-
-
-@helper
-def row_largest(x):
-    """x.max(), NaN if one is NaN; of whole numbers, whose maximum is one instruction and vector code for any length"""
-    largest, magnitude = ordered(i4(bits(LEAST))), u4(0)
-    for i in range(len(x)):
-        u = bits(x[i])
-        largest = max(largest, ordered(i4(u)))
-        magnitude = max(magnitude, u4(u & u4(0x7FFFFFFF)))
-    return NAN if magnitude > u4(0x7F800000) else from_bits(u4(ordered(largest)))
 
 
 @helper
@@ -140,7 +122,7 @@ def reduce_mean(y, x, outer, n, inner, first, last):
 @form(y="f4 outer*inner", x="f4 outer*n*inner")
 def reduce_max(y, x, outer, n, inner, first, last):
     """y = x.reshape(outer, n, inner).max(1)"""
-    reduce_tiles(row_largest, max_columns, f4(1), y, x, outer, n, inner, first, last)
+    reduce_tiles(row_max, max_columns, f4(1), y, x, outer, n, inner, first, last)
 
 
 # ---------------------------------------------------------------------- movement, of elements of any size: bytes
@@ -171,7 +153,7 @@ def repeated(y, x, n, size):
 
 
 @form(y="address", x="address")
-def broadcast_to(y, x, itemsize, D, dim, first, last):  # noqa: N803
+def broadcast_to(y, x, itemsize, D, dim, first, last):
     """y[:] = x"""
     n, step, total = dim[1 + D], dim[1 + 2 * D], 1
     for d in range(D):
@@ -215,7 +197,7 @@ def one_by_one(y, ldy, x, ldx, m, n, size):
 
 
 @form(y="address", x="address")
-def transpose(y, x, itemsize, D, dim, first, last):  # noqa: N803
+def transpose(y, x, itemsize, D, dim, first, last):
     """y = np.transpose(x, perm)"""
     n, step = dim[1 + D], dim[1 + 2 * D]
     y, x = np.int64(y), np.int64(x)
