@@ -163,7 +163,7 @@ class Namespace:
         """What compiled code sees in place of a global."""
         if isinstance(v, Helper):
             return self._once(v, checked, lambda: v.intrinsic() if v.intrinsic else
-                              SHARED.dispatcher(v.function, **{**INLINE, **v.options}))
+                              SHARED.dispatcher(v.function, checked, **{**INLINE, **v.options}))
         if v is np or v is math:
             return self._once(v, checked, lambda: _library(v, self))
         try:
