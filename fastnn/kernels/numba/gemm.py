@@ -129,7 +129,7 @@ def _compiled_width():
     return width
 
 
-#: tile(c, a, b, add): c = a @ b, or c += a @ b if `add`, for a c of 6, 2 or 1 rows and at most `width` columns
+#: tile(c, a, b, add): c = a @ b, or c += a @ b if `add`, for a c of 6, 4, 2 or 1 rows and at most `width` columns
 tile = Helper(_tile, _compiled_tile)
 #: width(columns): how many of so many columns the next piece of C has
 width = Helper(lambda columns: 64, _compiled_width)
@@ -138,4 +138,4 @@ width = Helper(lambda columns: 64, _compiled_width)
 @helper
 def height(rows):
     """How many of so many rows the next piece of C has."""
-    return 6 if rows >= 6 else 2 if rows >= 2 else 1
+    return 6 if rows >= 6 else 4 if rows >= 4 else 2 if rows >= 2 else 1

@@ -17,7 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-ROWS = (6, 2, 1)
+ROWS = (6, 4, 2, 1)
 
 
 def _registers() -> tuple[int, int]:
