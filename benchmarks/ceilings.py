@@ -13,6 +13,7 @@ PyTorch is left out where it is not installed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 
@@ -29,6 +30,7 @@ from common import Report, parser
 from fastnn import machine
 
 SIDES = (256, 384, 2048)  # of the matrices
+LARGE, PIECES = 32 << 20, 4  # bytes beyond which a copy is timed in so many pieces: shorter turns
 
 
 def torch_with(threads: int):
@@ -69,17 +71,25 @@ def peak(threads: int, seconds: float, torch) -> dict:
     return dict(ceiling="peak, GFLOP/s", fastnn=machine.measure_peak(threads), **found)
 
 
+def in_turn(functions: list[Callable[[], object]]) -> Callable[[], object]:
+    """A function that calls the next of these each time."""
+    turn = itertools.cycle(functions)
+    return lambda: next(turn)()
+
+
 def copy(name: str, nbytes: int, threads: int, seconds: float, torch) -> dict:
     """The row of a copy whose source and destination take `nbytes` together."""
     x, z = machine.copy_memory(nbytes // 8)
-    probe, y = machine.copy_probe(x, z, threads), np.zeros(x.size, np.float32)
-    contenders: dict[str, Callable[[], object]] = {"fastnn": probe}
+    y = np.zeros(x.size, np.float32)
+    part = x.size // (PIECES if nbytes > LARGE else 1) // 16 * 16
+    parts = [slice(i, i + part) for i in range(0, x.size - part + 1, part)]
+    contenders = {"fastnn": in_turn([machine.copy_probe(x[p], z[p], threads) for p in parts])}
     if threads == 1:
-        contenders["numpy"] = lambda: np.copyto(y, x)
+        contenders["numpy"] = in_turn([lambda p=p: np.copyto(y[p], x[p]) for p in parts])
     if torch:
         source, target = torch.from_numpy(x), torch.from_numpy(y)
-        contenders["torch"] = lambda: target.copy_(source)
-    found = {who: probe.work / t / 1e9 for who, t in least(contenders, seconds).items()}
+        contenders["torch"] = in_turn([lambda p=p: target[p].copy_(source[p]) for p in parts])
+    found = {who: 8 * part / t / 1e9 for who, t in least(contenders, seconds).items()}
     told = machine.measure_copy(nbytes, threads)
     return dict(ceiling=f"copy in {name}, GB/s", MiB=nbytes / 2**20, told=told, **found)
 
