@@ -1,6 +1,6 @@
 """Losses, their gradients, and hits for metrics.
 
-In each pair a function of elements (`squared`) says what an element adds to its row's loss, or what its gradient is,
+A function of elements (`squared`) says what an element adds to its row's loss, or what its gradient is,
 and the kernel sends it over the rows of its tiles. ``keep`` and ``part`` smooth the targets: ``t * keep + part``.
 """
 

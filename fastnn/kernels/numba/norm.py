@@ -2,7 +2,7 @@
 
 The algorithm is that of the compiled form: rows are taken in chunks, the first chunk's mean is the shift of its sums,
 the running mean that of every later one, and each chunk is merged into mean and m2 (the sum of squares about the mean)
-in its turn. Four rows go through a loop at once, so that what belongs to the columns is loaded once for them.
+in its turn. Four rows are summed at once, so that the sums are loaded and stored once for them.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def row_exp_sum(x, shift):
 
 @helper(fastmath={"reassoc", "nsz"})
 def row_max(x):
-    """x.max(), NaN if one is NaN; -inf of no elements"""
+    """x.max(), NaN if one is NaN; -inf of no elements. The flags (the sign of a zero is nobody's concern) give LLVM
+    vectors for the end of the row too: softmax_cross_entropy of 64 x 100 took 9.1 us without, 5.8 with (Zen 4)."""
     largest = LEAST
     for i in range(len(x)):
         largest = maximum(largest, x[i])
