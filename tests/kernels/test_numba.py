@@ -5,6 +5,7 @@ import pytest
 
 from fastnn.kernels import single, tables
 from fastnn.kernels.numba.form import forms
+from fastnn.kernels.spec import KERNELS
 from tests.cases import all_cases
 from tests.kernels.test_parity import agree
 
@@ -41,3 +42,22 @@ def test_plain_python_agrees_with_the_meaning(case):
 
 def test_every_native_kernel_has_a_form():
     assert not set(tables.forms("native")) - set(forms())
+
+
+@pytest.mark.parametrize("n", [1, 5, 16, 17, 64, 100, 1000])
+def test_a_maximum_is_nan_wherever_the_nan_stands(n):
+    x = np.random.default_rng(n).normal(size=(4, n)).astype(np.float32)
+    x[2], x[3] = -np.inf, -np.abs(x[3])
+    for place in {0, n // 2, n - 1}:
+        for nan in (np.nan, -np.nan):
+            x[1] = x[0]
+            x[1, place] = nan
+            for axis in (0, 1):
+                (y,) = single.run(KERNELS["reduce_max"], x, backend="numba", axes=(axis,))
+                np.testing.assert_array_equal(y, x.max(axis))
+
+
+def test_gathering_keeps_the_sign_of_zero():
+    (y,) = single.run(KERNELS["gather_rows"], np.array([[-0.0, 0.0]], np.float32), np.zeros(1, np.int64),
+                      backend="numba", source="float32")
+    np.testing.assert_array_equal(np.signbit(y), [[True, False]])
