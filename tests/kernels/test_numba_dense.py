@@ -20,6 +20,7 @@ from fastnn.kernels.dense import (
 )
 from tests.cases import all_cases
 from tests.kernels.test_dense import FnnCall, in_one_order
+from tests.test_imports import python
 
 core = pytest.importorskip("fastnn.kernels.native.core")
 pytest.importorskip("numba")
@@ -151,6 +152,22 @@ def test_copies_fit_the_scratch_memory_that_the_specs_ask_for():
                 call = single.describe(dense_grad_input, (dz, w, None), {})
                 columns = min(dense_grad_input.tile(call)[1], n)
                 assert min(k, gemm.DEPTH) * (-(-columns // 16) * 16 + 16) <= gemm.COPY
+
+
+TURNED = """
+import numpy as np
+from fastnn.kernels import single
+from fastnn.kernels.dense import matmul
+from fastnn.kernels.numba.form import forms
+a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.arange(12, dtype=np.float32).reshape(4, 3)
+y, = single.run(matmul, a, b, transpose_b=1, backend="numba")
+print(y.tolist() == (a @ b.T).tolist(), type(forms()["matmul"]._keep).__name__)
+"""
+
+
+def test_code_from_the_disk_finds_the_scratch_memory_of_another_process(tmp_path):
+    assert python(TURNED, tmp_path, FASTNN_CACHE=str(tmp_path)) == ["True CFunc"]
+    assert python(TURNED, tmp_path, FASTNN_CACHE=str(tmp_path)) == ["True JITCodeLibrary"]
 
 
 @pytest.fixture
