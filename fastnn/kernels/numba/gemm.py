@@ -7,9 +7,9 @@ The loops of `product` around it cut C into such pieces, and k into blocks whose
 
 No loop of Python code says "keep this in registers", so the micro-kernel is an `intrinsic` of Numba (`microkernel`):
 Python that writes the instructions which stand in the place of the call. One core of a Zen 4 with a peak of 118
-GFLOP/s: plain loops that LLVM vectorizes (four rows of C, in the first cache, and four of B at a time, copied) came to 78
-for 1024^3, where NumPy's OpenBLAS came to 100. With the micro-kernel it is 112 for 32x784x300, where OpenBLAS comes
-to 86, and for 64x128x128, where it comes to 93.
+GFLOP/s: plain loops that LLVM vectorizes (four rows of C, in the first cache, and four of B at a time, copied) came
+to 78 for 1024^3, where NumPy's OpenBLAS came to 100. With the micro-kernel it is 112 for 32x784x300, where OpenBLAS
+comes to 86, and for 64x128x128, where it comes to 93.
 
 Every element is summed by FMA over k = 0, 1, 2, ... from zero, and a product cut along k goes on from the stored C: the
 bits depend neither on blocks nor on tiles, and are those of the native form.
@@ -28,8 +28,8 @@ COPY = DEPTH * 272  # floats of a copied block of B: 256 columns and a cache lin
 STRIPE = 48  # rows of A whose columns are copied at once: whole cache lines of them
 BIG = 2**20  # bytes of a B beyond the second cache: it is copied block by block if ...
 USES = 36  # ... at least so many rows use the copy
-NEW = np.False_  # for `add`. For Numba False itself is a type of its own, and `product` would be compiled once more
 FAR = 257  # terms from which columns of A are copied: they stand a row of A apart, and evict one another
+NEW = np.False_  # for `add`. For Numba False itself is a type of its own, and `product` would be compiled once more
 
 
 # ---------------------------------------------------------------------- the loops
