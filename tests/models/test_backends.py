@@ -1,4 +1,9 @@
-"""The demo's network learns alike on every backend: one seed, one loss curve."""
+"""The demo's network learns alike on every backend: one seed, one loss curve.
+
+Step by step the losses agree to rounding. Over whole epochs no two ways of rounding can: where a relu's input is within
+rounding of 0, one of them lets a unit pass that the other does not, and the runs part. Weights that differ by 1e-7
+at the start change an epoch's mean loss by up to 3e-4 on the native backend alone.
+"""
 
 import numpy as np
 import pytest
@@ -30,13 +35,24 @@ def with_dropout(shape, optimizer):
     return model
 
 
+class Losses(fastnn.callbacks.Callback):
+    """The running mean of the loss after each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.values.append(logs["loss"])
+
+
 def curve(make, data, backend):
     with fastnn.backend(backend):
         fastnn.utils.set_random_seed(42)
-        model = make(data[0].shape[1:])
-        history = model.fit(*data, batch_size=32, epochs=EPOCHS, verbose=0, validation_split=0.1).history
+        model, losses = make(data[0].shape[1:]), Losses()
+        history = model.fit(*data, batch_size=32, epochs=EPOCHS, verbose=0, validation_split=0.1, callbacks=[losses])
         assert model.training_program(*data, 32).backend == backend
-    return history
+    return np.array(losses.values), history.history
 
 
 @pytest.mark.parametrize("make", [
@@ -45,9 +61,9 @@ def curve(make, data, backend):
 ], ids=["demo", "dropout and adam"])
 def test_one_loss_curve_on_every_backend(make, data):
     curves = {backend: curve(make, data, backend) for backend in available()}
-    assert "numpy" in curves
-    want = curves.pop("numpy")
-    assert want["loss"][-1] < want["loss"][0]
-    for backend, history in curves.items():
+    steps, epochs = curves.pop("numpy")
+    assert epochs["loss"][-1] < epochs["loss"][0]
+    for backend, (own_steps, own_epochs) in curves.items():
+        np.testing.assert_allclose(own_steps[:100], steps[:100], rtol=1e-4, err_msg=backend)
         for name in ("loss", "val_loss"):
-            np.testing.assert_allclose(history[name], want[name], rtol=1e-4, err_msg=f"{backend} {name}")
+            np.testing.assert_allclose(own_epochs[name], epochs[name], rtol=2e-3, err_msg=f"{backend} {name}")

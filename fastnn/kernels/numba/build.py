@@ -310,7 +310,12 @@ def python_form(form: Form) -> Callable:
 def _in_python(form: Form) -> tuple[int, Any]:
     """A C function that calls back into Python: with the JIT off, whole programs can be stepped through."""
     function = python_form(form)
-    callback = PYTHON_ABI(function)
+
+    def run(*args):
+        with np.errstate(all="ignore"):  # whole numbers wrap around in hashes and bit patterns
+            function(*args)
+
+    callback = PYTHON_ABI(run)
     return ctypes.cast(callback, ctypes.c_void_p).value, callback
 
 
