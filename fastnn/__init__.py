@@ -38,8 +38,8 @@ from .machine import cpu_info, get_num_threads, set_num_threads
 from .models import Model, Sequential
 from .optimizers.rule import update_rule
 from .program.backend import backend, get_backend, set_backend
-from .program.check import check_kernel
 from .program.gradient import gradients
+from .program.kernel_check import check_kernel
 from .program.trace import traced, value_and_grad
 from .program.variable import Variable
 from .warnings import FastnnWarning

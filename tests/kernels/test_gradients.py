@@ -7,7 +7,7 @@ import pytest
 
 from fastnn.kernels.elementwise import affine
 from fastnn.kernels.spec import KERNELS, Kernel
-from fastnn.program.check import check_rule
+from fastnn.program.kernel_check import check_rule
 from tests.cases import all_cases, widen
 
 CASES = [c for c in all_cases() if c.grad and c.small]

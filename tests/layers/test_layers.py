@@ -8,7 +8,7 @@ import pytest
 
 import fastnn
 from fastnn import layers, models, ops
-from fastnn.program.check import compare
+from fastnn.program.kernel_check import compare
 
 from .cases import CASES
 

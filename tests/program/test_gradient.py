@@ -7,9 +7,9 @@ import fastnn
 from fastnn import ops
 from fastnn.kernels import optim
 from fastnn.kernels.dense import dense
-from fastnn.program.check import compare
 from fastnn.program.gradient import gradients
 from fastnn.program.graph import Graph
+from fastnn.program.kernel_check import compare
 from fastnn.program.trace import value_and_grad
 from fastnn.program.variable import Variable, pack
 
