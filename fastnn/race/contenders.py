@@ -159,7 +159,12 @@ def native(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any
 
     call, described = native_call(kernel, inputs, backend, **attrs)
     program = core.Executor([call])
-    return (lambda n, threads: program.run(n, [], [], threads, 1e9)), described
+
+    def run(repetitions: int, threads: int) -> int:
+        return program.run(repetitions, [], [], threads, 1e9)
+
+    run.call = described  # whoever keeps the function alone keeps the arrays too
+    return run, described
 
 
 def native_call(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any) -> tuple[tuple, Call]:
