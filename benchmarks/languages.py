@@ -55,8 +55,8 @@ def forms(name: str, size: str | tuple, seconds: float) -> dict:
 
 def twins(mine, built_in, inputs, attrs: dict, n: int, seconds: float) -> dict:
     """A user's kernel and the built-in one on the same arrays."""
-    runs = {"native": native(built_in, tuple(map(aligned, inputs[1])), **attrs)[0],
-            "python": native(mine, tuple(map(aligned, inputs[0])))[0]}
+    own, theirs = (tuple(x if x is None else aligned(x) for x in group) for group in inputs)
+    runs = {"native": native(built_in, theirs, **attrs)[0], "python": native(mine, own)[0]}
     times = take_turns({name: (lambda k, run=run: run(k, 1)) for name, run in runs.items()}, seconds)
     least = {name: minimum_and_median(t)[0] for name, t in times.items()}
     return {"kernel": f"a user's {mine.name}", "size": short(n), "native us": least["native"] * 1e6,
@@ -68,7 +68,7 @@ def user_kernels(n: int, seconds: float):
     x, dy = rng.standard_normal((2, n), np.float32)
     silu = {"kind": "silu"}
     yield twins(swish, activation.activation, ((x,), (x,)), silu, n, seconds)
-    yield twins(swish._gradients["x"], activation.activation_grad, ((dy, x), (dy, x)), silu, n, seconds)
+    yield twins(swish._gradients["x"], activation.activation_grad, ((dy, x), (dy, x, None)), silu, n, seconds)
     g, w, m = rng.standard_normal((3, n), np.float32)
     v, one = np.square(g) + np.float32(2), np.float64
     mine = (g, one(1e-3), one(1e-3), w, m, v)
