@@ -17,6 +17,7 @@ from .memory import local
 
 f4 = np.float32
 CHUNK = 256  # rows whose sums are formed at once
+NARROW, FOLD = 16, 8  # rows shorter than a vector are taken so many at once
 
 
 # ---------------------------------------------------------------------- rows start..stop-1 of columns at..at+len(s)-1
@@ -72,6 +73,25 @@ def add_gradients(s, q, dy, x, shift, at, start, stop):
         for c in range(len(s)):
             s[c] += g0[c]
             q[c] += g0[c] * (x0[c] - shift[c])
+
+
+@helper
+def add_narrow_gradients(s, q, dy, x, shift, start, stop):
+    """As `add_gradients`, for rows shorter than a vector: FOLD of them are one wide row, whose sums are folded."""
+    n, folds = len(s), (stop - start) // FOLD
+    m = FOLD * n
+    ws, wq, wide = local(WIDEST, f4)[:m], local(WIDEST, f4)[:m], local(WIDEST, f4)[:m]
+    ws[:] = 0.0
+    wq[:] = 0.0
+    for k in range(FOLD):
+        wide[k * n : (k + 1) * n] = shift
+    rest = start + folds * FOLD
+    add_gradients(ws, wq, dy[start:rest].reshape((folds, m)), x[start:rest].reshape((folds, m)), wide, 0, 0, folds)
+    for k in range(FOLD):
+        for c in range(n):
+            s[c] += ws[k * n + c]
+            q[c] += wq[k * n + c]
+    add_gradients(s, q, dy, x, shift, 0, rest, stop)
 
 
 @helper(noalias=True)
@@ -144,7 +164,11 @@ def gradient_sums(dgamma, dbeta, dy, x, mean, rstd, at):
     for start in range(0, len(x), CHUNK):
         s[:] = 0.0
         q[:] = 0.0
-        add_gradients(s, q, dy, x, mean, at, start, min(start + CHUNK, len(x)))
+        stop = min(start + CHUNK, len(x))
+        if n < NARROW and n == x.shape[1]:
+            add_narrow_gradients(s, q, dy, x, mean, start, stop)
+        else:
+            add_gradients(s, q, dy, x, mean, at, start, stop)
         for c in range(n):
             dbeta[c] += s[c]
             dgamma[c] += q[c]
