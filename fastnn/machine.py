@@ -220,9 +220,12 @@ class Ceilings:
         return max(flops / (self.peak * 1e9), nbytes / (self.bandwidth(nbytes) * 1e9))
 
     def _repr_html_(self) -> str:
-        from .program.explain.html import ceilings_html
+        from .present.html import html_table, titled
+        from .present.numbers import plural, size
 
-        return ceilings_html(self)
+        body = [("multiply-adds in registers", f"{self.peak:.0f} GFLOP/s", "")]
+        body += [(f"copy in {self.names[n]}", f"{self.copy[n]:.0f} GB/s", size(n)) for n in sorted(self.copy)]
+        return titled("ceilings", plural(self.threads, "thread"), html_table(("", "measured", "working set"), body))
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{self.names[s]} {self.copy[s]:.0f}" for s in sorted(self.copy))

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import losses, machine
 from ..layers.symbolic import flatten
+from ..present.numbers import duration, percent, plural, size
 from ..program.explain.advice import Advice
 from ..program.explain.memory import Part, total
-from ..program.explain.numbers import duration, percent, plural, size
 from ..program.explain.record import Report, report
 from ..program.model import forecast
 from ..program.program import Program
@@ -112,9 +112,9 @@ class Plan:
         return "\n".join([self.heading, *(f"  {name:<{widest}}  {value}" for name, value in lines)])
 
     def _repr_html_(self) -> str:
-        from ..program.explain.html import plan_html
+        from ..present.html import html_table, titled
 
-        return plan_html(self)
+        return titled("plan", self.heading, html_table(("", "planned"), self.lines()))
 
 
 def plan_of(program: Program, batch_size: int, threads: int | None = None, samples: int | None = None,

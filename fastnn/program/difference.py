@@ -10,7 +10,7 @@ import numpy as np
 
 from ..kernels import tables
 from ..kernels.spec import KERNELS, Array, Call, Kernel
-from .explain.numbers import plural
+from ..present.numbers import plural
 from .meaning import Inputs, excess, meaning, out_of_range, pardoned, slots, tolerances
 
 

@@ -35,7 +35,7 @@ class Forms:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from ..program.explain.html import html_table
+        from ..present.html import html_table
 
         body = ([name, *("x" * (c in there) for c in COLUMNS)] for name, there in self.rows.items())
         return html_table(("kernel", *COLUMNS), body)

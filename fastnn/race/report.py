@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import machine
-from ..program.explain.numbers import digits, duration, percent, plural
+from ..present.numbers import digits, duration, percent, plural
 from .agreement import Agreement
 from .contenders import Absent
 from .sizes import describe, short
@@ -141,7 +141,7 @@ class Race:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from ..program.explain.html import html_table, paragraphs
+        from ..present.html import html_table, paragraphs
 
         parts = []
         for rows in self.groups():

@@ -8,9 +8,9 @@ import pytest
 
 import fastnn
 from fastnn import layers
+from fastnn.present.html import html_table
 from fastnn.program import costs
 from fastnn.program.explain import advice, record
-from fastnn.program.explain.html import html_table
 from fastnn.program.graph import Graph
 from fastnn.program.program import Program
 

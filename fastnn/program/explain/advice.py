@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import machine
+from ...present.numbers import duration, percent
 from ..costs import COSTS, LANES, is_product, padded, shape_of
 from ..fuse import operands
 from ..timeline import MEETING, step_seconds
-from .numbers import duration, percent
 
 if TYPE_CHECKING:
     from ..model import Forecast

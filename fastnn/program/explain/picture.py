@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...present.numbers import size
 from .names import Names
-from .numbers import size
 
 if TYPE_CHECKING:
     from ..program import Program

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...present.numbers import digits, duration, percent, plural, size
 from .memory import total
-from .numbers import digits, duration, percent, plural, size
 from .record import CallRecord, Report, report
 
 if TYPE_CHECKING:

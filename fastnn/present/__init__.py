@@ -1,0 +1,1 @@
+"""Numbers as people read them, and tables for notebooks; used by all that reports something."""
