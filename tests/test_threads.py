@@ -192,6 +192,7 @@ def test_the_process_ends_quietly(ending):
     code = f"""
 import os, signal, sys, threading
 from tests.test_executor import chain
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background hands down an ignored one
 p, x = chain(5, 1, 20, 5)
 p.run(50, [], [], 4, 1e9)
 q, y = chain(5, 1, 20, 50)

@@ -86,6 +86,7 @@ def test_native_and_numpy_learn_alike(digits):
 def test_ctrl_c_leaves_a_usable_model_and_its_history(per_batch):
     out = run(f"""
 model, ended = make(), []
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background hands down an ignored one
 class Sends(callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 2:
