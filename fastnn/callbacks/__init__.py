@@ -3,6 +3,7 @@
 from .callback import Callback, CallbackList
 from .history import History
 from .monitor import EarlyStopping, ModelCheckpoint
+from .plateau import ReduceLROnPlateau
 from .progress import ProgressBar, check_verbose
 from .simple import CSVLogger, LambdaCallback, LearningRateScheduler, TerminateOnNaN
 
@@ -19,6 +20,7 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ProgressBar",
+    "ReduceLROnPlateau",
     "TerminateOnNaN",
     "check_verbose",
 ]
