@@ -1,5 +1,6 @@
 """What is called while a model trains, with Keras's names."""
 
+from .backup import BackupAndRestore
 from .callback import Callback, CallbackList
 from .history import History
 from .monitor import EarlyStopping, ModelCheckpoint
@@ -10,6 +11,7 @@ from .simple import CSVLogger, LambdaCallback, LearningRateScheduler, TerminateO
 ProgbarLogger = ProgressBar  # Keras's name
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

@@ -30,6 +30,8 @@ class ReduceLROnPlateau(MonitorCallback):
     ValueError: ReduceLROnPlateau: factor must be above 0 and below 1, but is 1.5.
     """
 
+    kept = ("best", "wait", "cooldown_counter")
+
     def __init__(self, monitor="val_loss", factor=0.1, patience=10, verbose=0, mode="auto", min_delta=1e-4, cooldown=0,
                  min_lr=0.0):
         super().__init__(monitor, mode, None, min_delta)
