@@ -186,6 +186,27 @@ def test_the_file_stays_or_goes(tmp_path):
     same(train(tmp_path, epochs=4), longer)
 
 
+def test_the_callbacks_remember(tmp_path):
+    """Means of weights, and the lines of a file, are those of a fit that was not disturbed."""
+    found = []
+    for name, crash in (("a", None), ("b", (3, 1))):
+        made = (callbacks.StochasticWeightAveraging(1), callbacks.SnapshotEnsemble(1), callbacks.EMAWeights(0.9),
+                callbacks.CSVLogger(tmp_path / name / "log.csv", append=True))
+        (tmp_path / name).mkdir()
+        if crash:
+            with pytest.raises(Crash):
+                train(tmp_path / name, crash, epochs=5, save_freq=3, more=made)
+            with (tmp_path / name / "log.csv").open("a") as log:
+                log.write("half a li")  # as a kill may leave it
+        train(tmp_path / name, epochs=5, save_freq=3, more=made)
+        swa, snapshots, ema, _ = made
+        found.append([np.concatenate([a.ravel() for a in (*swa.average, *sum(snapshots.snapshots, []), *ema.average)])
+                      .tolist(), (tmp_path / name / "log.csv").read_text()])
+    assert found[0][0] == found[1][0]
+    table = [[line.split(",")[0] for line in text.splitlines()] for _, text in found]
+    assert table[0] == table[1] == ["epoch", "0", "1", "2", "3", "4"]
+
+
 def test_steps_run_many_at_a_time(tmp_path):
     assert not callbacks.BackupAndRestore(tmp_path, save_freq=3).wants_batches("train")
 

@@ -1,5 +1,6 @@
 """What is called while a model trains, with Keras's names."""
 
+from .averaging import EMAWeights, SnapshotEnsemble, StochasticWeightAveraging
 from .backup import BackupAndRestore
 from .callback import Callback, CallbackList
 from .history import History
@@ -7,6 +8,7 @@ from .monitor import EarlyStopping, ModelCheckpoint
 from .plateau import ReduceLROnPlateau
 from .progress import ProgressBar, check_verbose
 from .simple import CSVLogger, LambdaCallback, LearningRateScheduler, TerminateOnNaN
+from .tensorboard import TensorBoard
 
 ProgbarLogger = ProgressBar  # Keras's name
 
@@ -15,6 +17,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "CallbackList",
+    "EMAWeights",
     "EarlyStopping",
     "History",
     "LambdaCallback",
@@ -23,6 +26,9 @@ __all__ = [
     "ProgbarLogger",
     "ProgressBar",
     "ReduceLROnPlateau",
+    "SnapshotEnsemble",
+    "StochasticWeightAveraging",
+    "TensorBoard",
     "TerminateOnNaN",
     "check_verbose",
 ]

@@ -67,6 +67,8 @@ class Place:
     run: Any
     seed: Any
     epoch: int
+    arrays: ArrayData | None  #: what is trained on, where it can be read again
+    batch_size: int
     batch: int = 0  #: batches of the epoch that are done before it goes on
     meter: Meter | None = None
     meter_state: dict[str, Any] | None = None

@@ -68,7 +68,8 @@ class Trainer(Planner, Compiled):
                               epochs=epochs, steps=train.steps)
         self.stop_training = False
         logs: dict[str, float] = {}
-        place = self._place = Place(run, seed, initial_epoch)
+        place = self._place = Place(run, seed, initial_epoch, data if isinstance(data, ArrayData) else None,
+                                    train.batch_size)
         try:
             run.on_train_begin()
             if place.resume is not None:
