@@ -36,6 +36,7 @@ from .kernels.user import elementwise, kernel
 from .layers import Input
 from .machine import cpu_info, get_num_threads, set_num_threads
 from .models import Model, Sequential
+from .models.range_test import lr_find
 from .optimizers.rule import update_rule
 from .program.backend import backend, get_backend, set_backend
 from .program.gradient import gradients
@@ -59,6 +60,6 @@ def __getattr__(name: str):
 
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
            "check_kernel", "cpu_info", "datasets", "elementwise", "files", "get_backend", "get_num_threads",
-           "gradients", "initializers", "kernel", "kernels", "layers", "losses", "metrics", "models", "ops",
+           "gradients", "initializers", "kernel", "kernels", "layers", "losses", "lr_find", "metrics", "models", "ops",
            "optimizers", "program", "race", "roofline", "set_backend", "set_num_threads", "traced", "update_rule",
            "utils", "value_and_grad"]

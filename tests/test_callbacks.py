@@ -253,7 +253,43 @@ def test_early_stopping_as_keras(monkeypatch, values, patience, min_delta, basel
     assert results[0] == results[1]
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=12),
+    st.integers(0, 3), st.sampled_from([0, 0.3]), st.sampled_from(["loss", "accuracy"]), st.integers(0, 2),
+    st.sampled_from([0.0, 0.02]),
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras under a new NumPy
+def test_reduce_on_plateau_as_keras(monkeypatch, values, patience, min_delta, name, cooldown, min_lr):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+
+    arguments = {"monitor": name, "patience": patience, "min_delta": min_delta, "factor": 0.5, "cooldown": cooldown,
+                 "min_lr": min_lr, "mode": "min" if name == "loss" else "max"}  # fmt: skip
+    results = []
+    for module in (keras, None):
+        model = Model()
+        if module:
+            model.optimizer = keras.optimizers.SGD(0.1)
+        make = (module or __import__("fastnn")).callbacks.ReduceLROnPlateau
+        fit([make(**arguments)], [{name: value} for value in values], model=model)
+        results.append((model.history.history["learning_rate"], float(model.optimizer.learning_rate)))
+    assert results[0][0] == pytest.approx(results[1][0]) and results[0][1] == pytest.approx(results[1][1])
+
+
+def test_reduce_on_plateau(capsys):
+    callback = callbacks.ReduceLROnPlateau(patience=2, factor=0.5, cooldown=1, min_lr=0.03, verbose=1)
+    model = fit([callback], [{"val_loss": v} for v in (3, 2, 2, 2, 2, 2, 2, 2, 1)])
+    rates = model.history.history["learning_rate"]
+    assert rates == [0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.03, 0.03, 0.03]
+    assert "Epoch 4: ReduceLROnPlateau reducing learning rate to 0.05.\n" in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="the logs hold no 'val_loss'"):
+        fit([callbacks.ReduceLROnPlateau()], [{"loss": 1.0}])
+
+
 def test_wrong_arguments():
+    with pytest.raises(ValueError, match="ReduceLROnPlateau: patience must be at least 0, but is -1"):
+        callbacks.ReduceLROnPlateau(patience=-1)
     with pytest.raises(ValueError, match="Unknown mode 'mim': did you mean 'min'"):
         callbacks.EarlyStopping(mode="mim")
     with pytest.raises(ValueError, match="at least 0, not -1 and 0"):

@@ -40,6 +40,7 @@ class Callback:
     False
     """
 
+    kept: tuple[str, ...] = ()  #: attributes that `get_state` gives
     params: dict | None = None
     _model: Any = None
 
@@ -63,6 +64,19 @@ class Callback:
         True if one of them is overridden. Override this to decide otherwise.
         """
         return overrides_batches(self, phase)
+
+    def get_state(self) -> dict[str, Any]:
+        """What must be remembered to go on after a crash: see `BackupAndRestore`.
+
+        By default the attributes named in `kept`. Values are numbers, strings, None, arrays, and lists and dicts of
+        them.
+        """
+        return {name: getattr(self, name) for name in self.kept}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over what `get_state` gave; called after `on_train_begin`."""
+        for name in self.kept:
+            setattr(self, name, state[name])
 
     # ------------------------------------------------------------------ the moments
 

@@ -27,6 +27,8 @@ class History(Callback):
     History(2 epochs, loss 0.25)
     """
 
+    kept = ("history", "epoch")
+
     def __init__(self):
         super().__init__()
         self.history: dict[str, list] = {}

@@ -110,6 +110,8 @@ class EarlyStopping(MonitorCallback):
     'val_loss'
     """
 
+    kept = ("best", "best_epoch", "best_weights", "wait", "stopped_epoch")
+
     def __init__(
         self,
         monitor="val_loss",
@@ -188,6 +190,8 @@ class ModelCheckpoint(MonitorCallback):
     >>> ModelCheckpoint("m-{epoch}.safetensors", save_freq=100).wants_batches("train")
     True
     """
+
+    kept = ("best", "_unsaved")
 
     def __init__(
         self,

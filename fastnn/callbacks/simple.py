@@ -169,7 +169,8 @@ class CSVLogger(Callback):
     ----------
     filename : path.
     separator : str of one character.
-    append : bool. Go on in a file that exists, in place of overwriting it.
+    append : bool. Go on in a file that exists, in place of overwriting it; give it beside `BackupAndRestore`, and a
+        fit that goes on takes back the lines of epochs that it does again.
     """
 
     def __init__(self, filename, separator=",", append=False):
@@ -187,6 +188,14 @@ class CSVLogger(Callback):
         if self.append and os.path.exists(self.filename):
             self._header = os.path.getsize(self.filename) == 0
         self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
+
+    def get_state(self) -> dict:
+        return {"keys": self.keys, "size": os.path.getsize(self.filename)}
+
+    def set_state(self, state: dict) -> None:
+        if self.append and os.path.getsize(self.filename) >= state["size"]:
+            os.truncate(self.filename, state["size"])
+            self.keys, self._header = state["keys"], state["size"] == 0
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         import csv  # only where it is used: it costs 6 ms of the package's import

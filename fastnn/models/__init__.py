@@ -1,5 +1,6 @@
 """Models: Sequential, functional and subclassed, trained as native programs."""
 
+from .batch_norm import update_batch_norm
 from .functional import Functional
 from .model import Model
 from .saving import load_model, save_model
@@ -8,4 +9,4 @@ from .sequential import Sequential
 #: class name -> class: what a saved model may hold besides layers
 KNOWN_MODELS = {"Functional": Functional, "Sequential": Sequential}
 
-__all__ = ["Functional", "Model", "Sequential", "load_model", "save_model"]
+__all__ = ["Functional", "Model", "Sequential", "load_model", "save_model", "update_batch_norm"]

@@ -358,6 +358,12 @@ class IterableData:
             self._length = count  # one pass has shown it
         _call(self.source, "on_epoch_end")
 
+    def pass_over(self, epoch: int) -> None:
+        """Leave the batches of an epoch out, as far as a later one begins elsewhere for them."""
+        if self._once or (not self._numbered and self.steps_per_epoch is not None):
+            for _ in self.epoch(epoch):
+                pass
+
     def _numbers(self, epoch: int) -> Iterator:
         length, steps = self._length, self.num_batches
         order, in_pass = None, -1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,15 +31,56 @@ class Pass:
     def ran_out(self) -> bool:
         return getattr(self.data, "ran_out", False)
 
-    def runs(self, epoch: int):
-        """(data, indices of shape (steps, batch)) pairs."""
+    def runs(self, epoch: int, skip: int = 0):
+        """(data, indices of shape (steps, batch)) pairs, without the first `skip` batches."""
         if isinstance(self.data, ArrayData):
             for rows, size in epoch_runs(self.data.n, self.batch_size, self.shuffle, self.seed, epoch,
                                          self.steps_asked):
-                yield self.data, np.ascontiguousarray(rows).reshape(-1, size)
+                rows = np.ascontiguousarray(rows).reshape(-1, size)
+                if skip < len(rows):
+                    yield self.data, rows[skip:]
+                skip = max(0, skip - len(rows))
             return
         for batch in self.data.epoch(epoch):
+            if skip:
+                skip -= 1
+                continue
             yield self.model._check_targets(batch), np.arange(batch.n)[None]
+
+    def go_on(self, place: Place, initial_epoch: int) -> None:
+        """Bring a fresh source of data to where the epoch of `place` begins."""
+        self.seed = place.seed
+        if isinstance(self.data, IterableData):
+            self.data.seed = place.seed
+            self.model._check_targets(self.data.first())  # which builds the model
+            for epoch in range(initial_epoch, place.epoch):
+                self.data.pass_over(epoch)
+
+
+@dataclass
+class Place:
+    """Where a fit is: what a backup of it must know.
+
+    `keeper` saves it (a `BackupAndRestore`); it sets the place, and `resume`, where a fit goes on that was killed.
+    """
+
+    run: Any
+    seed: Any
+    epoch: int
+    arrays: ArrayData | None  #: what is trained on, where it can be read again
+    batch_size: int
+    batch: int = 0  #: batches of the epoch that are done before it goes on
+    meter: Meter | None = None
+    meter_state: dict[str, Any] | None = None
+    keeper: Any = None
+    resume: Callable[[], None] | None = None
+    failed: bool = False
+
+    def take_up(self, begun: bool) -> None:
+        """Bring back what was saved: before an epoch's callbacks, or after them where the epoch had begun."""
+        if self.resume is not None and begun == (self.batch > 0):
+            self.resume()
+            self.resume = None
 
 
 def size_of_batches(batch_size, n: int, steps: int | None) -> int:
@@ -56,21 +100,35 @@ class Meter:
         self.rows = 0
         self.batches = 0
         self.metrics: dict[str, object] = {}
+        self._metrics_before: dict[str, dict[str, Any]] = {}
+
+    def get_state(self) -> dict[str, Any]:
+        """All sums, to go on with them in another process."""
+        metrics = {key: {k: v for k, v in vars(m).items() if isinstance(v, int | float | np.ndarray)}
+                   for key, m in self.metrics.items()}
+        return {"loss": self.loss, "parts": self.parts, "rows": self.rows, "batches": self.batches,
+                "metrics": {**self._metrics_before, **metrics}}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.loss, self.parts = state["loss"], dict(state["parts"])
+        self.rows, self.batches, self._metrics_before = state["rows"], state["batches"], state["metrics"]
 
     def add(self, step: StepProgram, out: dict[str, np.ndarray], start: int, stop: int) -> None:
         """Take in what steps start..stop-1 fetched."""
-        def total(name):
-            return float(np.sum(out[name][start:stop], dtype=np.float64)) * step.batch
+        def onto(before, name):
+            # one after the other: however many steps come at a time, the sum has the same bits
+            return float(np.cumsum([before, *out[name][start:stop].astype(np.float64) * step.batch])[-1])
 
-        self.loss += total("loss")
+        self.loss = onto(self.loss, "loss")
         for key, name in step.parts.items():
-            self.parts[key] = self.parts.get(key, 0.0) + total(name)
+            self.parts[key] = onto(self.parts.get(key, 0.0), name)
         self.rows += step.batch * (stop - start)
         self.batches += stop - start
         for key, metric, k, fixed in step.names:
             if key not in self.metrics:  # a copy, so that evaluations in several threads keep apart
                 self.metrics[key] = copy.copy(metric)
                 self.metrics[key].reset_state()
+                vars(self.metrics[key]).update(self._metrics_before.get(key, {}))
             count = out[f"count{k}"][start:stop] if fixed is None else np.full(stop - start, fixed)
             self.metrics[key].update(out[f"total{k}"][start:stop], count)
 

@@ -12,7 +12,7 @@ from ..seeds import next_seed
 from ..warnings import FastnnWarning
 from .compiling import Compiled
 from .data import ArrayData, adapt, check_batch_size, check_steps, training_data
-from .passes import Meter, Pass, size_of_batches
+from .passes import Meter, Pass, Place, size_of_batches
 from .plan import Planner
 from .step import InferenceProgram, ShortCall, StepProgram, nested_like, shaped_like, signature
 
@@ -68,10 +68,17 @@ class Trainer(Planner, Compiled):
                               epochs=epochs, steps=train.steps)
         self.stop_training = False
         logs: dict[str, float] = {}
+        place = self._place = Place(run, seed, initial_epoch, data if isinstance(data, ArrayData) else None,
+                                    train.batch_size)
         try:
             run.on_train_begin()
-            for epoch in range(initial_epoch, epochs):
+            if place.resume is not None:
+                train.go_on(place, initial_epoch)
+                place.take_up(begun=False)
+            for epoch in range(place.epoch, 0 if self.stop_training else epochs):
+                place.epoch = epoch
                 run.on_epoch_begin(epoch)
+                place.take_up(begun=True)
                 logs = self._epoch(train, epoch, run, training=True)
                 if logs is None:
                     break
@@ -79,9 +86,12 @@ class Trainer(Planner, Compiled):
                     found = self._epoch(held_out, 0, run, training=False)
                     logs |= {f"val_{k}": v for k, v in (found or {}).items()}
                 run.on_epoch_end(epoch, logs)
+                if place.keeper is not None:
+                    place.keeper.epoch_done(place)
                 if self.stop_training or train.ran_out:
                     break
         except BaseException as error:  # Ctrl-C above all: callbacks finish what they hold open
+            place.failed = True
             with contextlib.suppress(Exception) if isinstance(error, Exception) else contextlib.nullcontext():
                 run.on_train_end(logs)
             raise
@@ -90,10 +100,15 @@ class Trainer(Planner, Compiled):
 
     def _epoch(self, data: Pass, epoch: int, run, training: bool) -> dict[str, float] | None:
         """One pass over the data, trained on or only measured; the logs, or None if there was no batch."""
-        meter = Meter(self)
-        if not training:
+        meter, skip = Meter(self), 0
+        if training:
+            place = self._place
+            skip, place.batch, place.meter = place.batch, 0, meter
+            if skip:
+                meter.set_state(place.meter_state)
+        else:
             run.on_test_begin()
-        for piece, rows in data.runs(epoch):
+        for piece, rows in data.runs(epoch, skip):
             self._steps(piece, rows, meter, run, training)
             if self.stop_training and training:
                 break
@@ -109,18 +124,24 @@ class Trainer(Planner, Compiled):
         """Run one batch for each line of `rows`, as many at a time as the callbacks allow."""
         step = self._step_program(piece, rows.shape[1], training)
         one_by_one = run.wants_batches("train" if training else "test")
+        keeper = self._place.keeper if training else None
         begin, end = ((run.on_train_batch_begin, run.on_train_batch_end) if training else
                       (run.on_test_batch_begin, run.on_test_batch_end))
         out, done = step.buffers(len(rows)), 0
         while done < len(rows):
             if one_by_one:
                 begin(meter.batches)
-            n = self._run(step, piece, 1 if one_by_one else len(rows) - done, rows, out, done, training)
+            count = 1 if one_by_one else len(rows) - done
+            if keeper is not None:
+                count = min(count, keeper.room() or count)
+            n = self._run(step, piece, count, rows, out, done, training)
             meter.add(step, out, done, done + n)
             done += n
             if one_by_one:
                 end(meter.batches - 1, meter.logs())
             run.on_progress(meter.batches, meter.logs())
+            if keeper is not None and not self.stop_training:
+                keeper.batches_done(self._place, n)
             if training and self.stop_training:
                 return
 

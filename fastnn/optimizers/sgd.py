@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import optim
-from . import checks
+from . import checks, schedules
 from .optimizer import Optimizer
 
 
@@ -21,7 +21,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : number or schedule.
-    momentum : in [0, 1); 0 needs no slot.
+    momentum : in [0, 1), 0 needs no slot; or a schedule of such numbers, as ``OneCycle(...).momentum``.
     nesterov : look ahead along the velocity, as Nesterov does.
     others : see `Optimizer`.
 
@@ -46,12 +46,20 @@ class SGD(Optimizer):
     def __init__(self, learning_rate=0.01, momentum: float = 0.0, nesterov: bool = False, weight_decay=None,
                  clipnorm=None, clipvalue=None, global_clipnorm=None, name: str | None = "sgd", **later: Any):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name, **later)
-        self.momentum = checks.share("SGD", "momentum", momentum)
+        if isinstance(momentum, dict):
+            momentum = schedules.deserialize(momentum)
+        self.momentum = momentum if hasattr(momentum, "table") else checks.share("SGD", "momentum", momentum)
         self.nesterov = checks.flag("SGD", "nesterov", nesterov)
         self.slot_names = ("v",) if self.momentum else ()
 
     def momentum_table(self, rates: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return np.full(len(t), self.momentum)
+        if not hasattr(self.momentum, "table"):
+            return np.full(len(t), self.momentum)
+        values = self.momentum(t - 1)
+        if not (0 <= values.min() and values.max() < 1):
+            raise ValueError(f"SGD: momentum must be in [0, 1), but {self.momentum!r} gives {values.min()} to "
+                             f"{values.max()}.")
+        return values
 
     def update(self, g, w, slots, scalars) -> None:
         if self.momentum:
@@ -60,4 +68,5 @@ class SGD(Optimizer):
             optim.sgd(g, scalars["rate"], w)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+        momentum = schedules.serialize(self.momentum) if hasattr(self.momentum, "table") else self.momentum
+        return {**super().get_config(), "momentum": momentum, "nesterov": self.nesterov}

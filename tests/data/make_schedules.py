@@ -29,16 +29,20 @@ CASES = [
         {"initial_learning_rate": 0.1, "first_decay_steps": 16, "t_mul": 1.5, "m_mul": 0.9, "alpha": 0.05},
     ),
 ]
-STEPS = [
-    0, 1, 2, 5, 9, 10, 11, 15, 16, 17, 19, 20, 21, 29, 30, 31,
-    39, 40, 41, 48, 50, 59, 61, 69, 70, 71, 80, 99, 100, 101, 130,
-]  # fmt: skip
+STEPS = list(range(200))
 
 
-def values(schedules) -> list[dict]:
+def lines(record: dict) -> str:
+    """JSON with a line for each case."""
+    cases = ",\n".join(json.dumps(case) for case in record["cases"])
+    rest = json.dumps({k: v for k, v in record.items() if k != "cases"})[:-1]
+    return f'{rest}, "cases": [\n{cases}\n]}}\n'
+
+
+def values(schedules, steps=STEPS) -> list[dict]:
     return [
-        {"class_name": name, "config": config, "steps": STEPS,
-         "rates": [float(getattr(schedules, name)(**config)(step)) for step in STEPS]}
+        {"class_name": name, "config": config,
+         "rates": [float(getattr(schedules, name)(**config)(step)) for step in steps]}
         for name, config in CASES
     ]  # fmt: skip
 
@@ -48,5 +52,4 @@ if __name__ == "__main__":
 
     record = {"keras": keras.__version__, "backend": keras.backend.backend()}
     record["cases"] = values(keras.optimizers.schedules)
-    path = pathlib.Path(__file__).with_name("schedules.json")
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    pathlib.Path(__file__).with_name("schedules.json").write_text(lines(record))

@@ -1,21 +1,36 @@
-"""Learning rates that change with the step, with Keras's names."""
+"""Learning rates that change with the step.
+
+What Keras has, has Keras's names and arguments; of PyTorch's there are `OneCycle` (OneCycleLR), `Cyclical` (CyclicLR),
+`StepDecay` (StepLR), `MultiStepDecay` (MultiStepLR) and `Joined` (SequentialLR).
+"""
 
 from __future__ import annotations
 
 from fastnn import spelling
 
 from .cosine import CosineDecay, CosineDecayRestarts
+from .cycle import Cyclical, MomentumOf, OneCycle
 from .decay import ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay
+from .joined import Joined, Warmup
 from .schedule import LearningRateSchedule
+from .steps import MultiStepDecay, PowerDecay, StepDecay
 
 __all__ = [
     "CosineDecay",
     "CosineDecayRestarts",
+    "Cyclical",
     "ExponentialDecay",
     "InverseTimeDecay",
+    "Joined",
     "LearningRateSchedule",
+    "MomentumOf",
+    "MultiStepDecay",
+    "OneCycle",
     "PiecewiseConstantDecay",
     "PolynomialDecay",
+    "PowerDecay",
+    "StepDecay",
+    "Warmup",
     "deserialize",
     "get",
     "serialize",
@@ -24,7 +39,8 @@ __all__ = [
 KNOWN: dict[str, type[LearningRateSchedule]] = {
     cls.__name__: cls
     for cls in (
-        CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay,
+        CosineDecay, CosineDecayRestarts, Cyclical, ExponentialDecay, InverseTimeDecay, Joined, MomentumOf,
+        MultiStepDecay, OneCycle, PiecewiseConstantDecay, PolynomialDecay, PowerDecay, StepDecay, Warmup,
     )
 }  # fmt: skip
 
@@ -47,7 +63,10 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> LearningRat
     name, known = config.get("class_name"), {**KNOWN, **(custom_objects or {})}
     if not isinstance(name, str) or name not in known:
         raise spelling.unknown("schedule", name, known)
-    return known[name].from_config(config.get("config") or {})
+    cls, given = known[name], config.get("config") or {}
+    if cls in (Joined, Warmup):  # those that hold schedules
+        return cls.from_config(given, custom_objects)
+    return cls.from_config(given)
 
 
 def get(identifier) -> LearningRateSchedule:

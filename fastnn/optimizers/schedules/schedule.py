@@ -51,6 +51,33 @@ class LearningRateSchedule:
             return self(np.arange(first, first + count))
         return np.array([float(self(step)) for step in range(first, first + count)], np.float64)
 
+    def plot(self, steps: int, ax=None):
+        """The rates at steps 0 to ``steps - 1`` as a line.
+
+        Parameters
+        ----------
+        steps : int of at least 1.
+        ax : matplotlib Axes to draw on; a new figure's by default.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError : matplotlib is not installed.
+        """
+        from ...extras import need
+
+        pyplot = need("matplotlib.pyplot", extra="plot")
+        rates = self.table(0, steps)
+        if ax is None:
+            _, ax = pyplot.subplots(figsize=(7, 4), layout="constrained")
+        ax.plot(np.arange(steps), rates, label=getattr(self, "name", None) or type(self).__name__)
+        ax.set_xlabel("step")
+        ax.set_ylabel("learning rate")
+        return ax
+
     def get_config(self) -> dict:
         raise NotImplementedError(f"{type(self).__name__} must override get_config(self) to be saved.")
 
