@@ -5,7 +5,7 @@ Every refusal names the argument (`x`, `y['left']`, `sample_weight` ...) and say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -210,8 +210,8 @@ def class_weights(y: np.ndarray, class_weight: Mapping, classes: int | None = No
     return table[labels]
 
 
-def check_labels(y: np.ndarray, classes: int, name: str = "y") -> np.ndarray:
-    """Integer labels, each in [0, classes); floats with integral values are taken as int32.
+def check_labels(y: np.ndarray, classes: int, name: str = "y", ignored: Collection[int] = ()) -> np.ndarray:
+    """Integer labels, each in [0, classes) or one to be ignored; floats with integral values are taken as int32.
 
     Examples
     --------
@@ -227,7 +227,11 @@ def check_labels(y: np.ndarray, classes: int, name: str = "y") -> np.ndarray:
         check_finite(np.ascontiguousarray(y), name)
         _check_integral(y, name)
     if y.size and not (0 <= int(y.min()) and int(y.max()) < classes):
-        place = np.unravel_index(int(((y < 0) | (y >= classes)).argmax()), y.shape)
+        wrong = (y < 0) | (y >= classes)
+        wrong &= ~np.isin(y, list(ignored))
+        if not wrong.any():
+            return y.astype(np.int32) if y.dtype.kind == "f" else y
+        place = np.unravel_index(int(wrong.argmax()), y.shape)
         where = ", ".join(str(int(i)) for i in place)
         raise ValueError(f"{name}[{where}] is {y[place]}, but the labels of {classes} classes are 0 to {classes - 1}.")
     return y.astype(np.int32) if y.dtype.kind == "f" else y

@@ -173,7 +173,8 @@ class Compiled:
         for i, (y, out) in enumerate(zip(data.y, outputs)):
             rules = [self._losses[i], *(m.metric for m in self._metrics if m.output == i)]
             if any(rule is not None and rule.target_dtype == "int32" for rule in rules):
-                data.y[i] = check_labels(y, out.shape[-1], "y" if len(outputs) == 1 else f"y[{names[i]!r}]")
+                ignored = {rule.ignore_class for rule in rules if rule is not None} - {None}
+                data.y[i] = check_labels(y, out.shape[-1], "y" if len(outputs) == 1 else f"y[{names[i]!r}]", ignored)
         return data
 
     def _resolve(self, names: list[str], y_shapes: list, output_shapes: list) -> None:
