@@ -108,7 +108,7 @@ class AUC(Tally):
 
 
 def _interpolated(tp, fp, fn):
-    """Areas under the curves of precision by recall: between two thresholds wrong yeses grow in line with right ones."""
+    """Areas under the curves of precision by recall: between two thresholds wrong yeses grow in line with right."""
     found = tp + fp
     gained, steps = tp[:-1] - tp[1:], found[:-1] - found[1:]
     slope = divided(gained, np.maximum(steps, 0))

@@ -133,6 +133,12 @@ class Compiled:
             self._outputs_of[key] = self._infer((shaped_like(data.x_names, inputs),), {})
         return self._outputs_of[key]
 
+    def _classes(self, data: ArrayData) -> int | None:
+        """How many classes the only output tells apart, or None if it holds one number for each row."""
+        outputs = flatten(self._symbolic_outputs(self._arrange_inputs(data)))
+        several = len(outputs) == 1 and len(outputs[0].shape) > 1 and outputs[0].shape[-1] != 1
+        return outputs[0].shape[-1] if several else None
+
     def _arrange_inputs(self, data: ArrayData) -> ArrayData:
         """Inputs from a dict in the order of the model's; a model that is only a `call` gets the dict itself."""
         names = getattr(self, "input_names", None) if self.built else None
