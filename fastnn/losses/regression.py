@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
+from ..kernels import robust
 from ..kernels.loss import LOW
 from ..optimizers import checks
 from ..program.graph import Tensor
 from .loss import Loss
-from .shapes import alike
+from .shapes import alike, flat_rows
 
 
 class Paired(Loss):
@@ -94,9 +95,7 @@ class Huber(Paired):
         self.delta = checks.positive("Huber", "delta", delta)
 
     def between(self, t: Tensor, y: Tensor) -> Tensor:
-        far = abs(y - t)
-        near = ops.minimum(far, self.delta)
-        return ops.mean(near * (far - 0.5 * near), axis=-1)
+        return robust.huber_error(flat_rows(y), flat_rows(t), delta=self.delta).reshape(y.shape[:-1])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "delta": self.delta}
@@ -116,11 +115,7 @@ class LogCosh(Paired):
         super().__init__(name, reduction, dtype)
 
     def between(self, t: Tensor, y: Tensor) -> Tensor:
-        d = abs(y - t)
-        # log cosh d = -log(1 - tanh(d)^2) / 2 is exact where d is small, d + log(1 + exp(-2 d)) - log(2) where not.
-        small = -0.5 * ops.log1p(-ops.square(ops.tanh(ops.minimum(d, 1.0))))
-        large = d + ops.log1p(ops.exp(-2.0 * d)) - 0.6931471805599453
-        return ops.mean(ops.where(d > 1.0, large, small), axis=-1)
+        return robust.log_cosh_error(flat_rows(y), flat_rows(t)).reshape(y.shape[:-1])
 
 
 class Poisson(Paired):
