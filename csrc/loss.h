@@ -48,6 +48,13 @@ struct fnn_loss_ops {
     void (*squared_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows, int64_t columns);
     void (*absolute)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns, int64_t rest);
     void (*absolute_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows, int64_t columns);
+    /* d = y - t;  loss = mean(d**2 / 2 where |d| <= delta, else delta * |d| - delta**2 / 2), mean(log cosh d) */
+    void (*huber)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns, int64_t rest,
+                  float delta);
+    void (*huber_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows, int64_t columns,
+                       float delta);
+    void (*log_cosh)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns, int64_t rest);
+    void (*log_cosh_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows, int64_t columns);
     /* scale * sum(weights * values); weights NULL: all 1 */
     float (*weighted_sum)(const float *values, const float *weights, int64_t n, float scale);
     /* first largest element of a row, NaN counting as larger than all, as np.argmax has it */

@@ -154,6 +154,8 @@ def test_refused():
         adapt(iter([(x, y, y, y)])).first()
     with pytest.raises(ValueError, match=r"Batch 0: y\[0\] is nan"):
         adapt(iter([(x, np.array([np.nan, 1]))])).first()
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all of y"):
+        adapt(iter([(x, y)]), class_weight="balanced")
     with pytest.raises(ValueError, match="gave no batch"):
         adapt(iter([])).first()
     with pytest.raises(ValueError, match="a Sequence, holds no batches"):

@@ -231,6 +231,7 @@ def test_class_weight(labels, weight):
         ([0, 1], {1: float("nan")}, "the weight of class 1 must be a finite number"),
         ([0, 1], {1: "2"}, "the weight of class 1 must be a finite number"),
         ([0, 1], [1.0, 2.0], "must be a dict"),
+        ([0, 1], "balancd", "or 'balanced', but is 'balancd'"),
         ([-1, 1], {1: 2.0}, "labels of at least 0, but y holds -1"),
         ([0.5, 1], {1: 2.0}, r"y\[0\] is 0.5, but a class label is an integer"),
         (np.zeros((2, 2, 2)), {1: 2.0}, "classes are labels"),
@@ -241,6 +242,19 @@ def test_class_weight(labels, weight):
 def test_wrong_class_weight(y, weight, sentence):
     with pytest.raises(ValueError, match=sentence):
         ArrayData(np.zeros(2), y, class_weight=weight)
+
+
+def test_balanced_class_weights_are_scikit_learns():
+    sk = pytest.importorskip("sklearn.utils.class_weight")
+    y = np.array([0, 4, 4, 1, 4, 4, 0])  # 2 and 3 are not there
+    for form in (y, np.eye(5)[y]):
+        got = ArrayData(np.zeros(7), form, class_weight="balanced", classes=5).sample_weight[0]
+        np.testing.assert_allclose(got, sk.compute_sample_weight("balanced", y), rtol=1e-6)
+
+
+def test_balanced_weights_follow_from_the_rows_that_are_trained_on():
+    train, last = training_data(np.zeros(6), [0, 1, 1, 1, 0, 0], class_weight="balanced", validation_split=0.34)
+    assert train.n == 3 and train.sample_weight[0].tolist() == [1.5, 0.75, 0.75] and last.sample_weight == []
 
 
 def test_class_weight_and_sample_weight():

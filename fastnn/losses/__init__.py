@@ -14,6 +14,31 @@ from __future__ import annotations
 import inspect
 
 from .. import spelling
+from .focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    NegativeLogLikelihood,
+)
+from .functions import (
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+    categorical_hinge,
+    contrastive,
+    cosine_similarity,
+    dice,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_percentage_error,
+    mean_squared_logarithmic_error,
+    negative_log_likelihood,
+    poisson,
+    squared_hinge,
+    tversky,
+)
 from .loss import Loss, LossFunction
 from .losses import (
     BinaryCrossentropy,
@@ -27,6 +52,18 @@ from .losses import (
     mean_squared_error,
     sparse_categorical_crossentropy,
 )
+from .margin import CategoricalHinge, Contrastive, Hinge, SquaredHinge, Triplet
+from .margin import triplet as triplet
+from .overlap import Dice, Tversky
+from .regression import (
+    CosineSimilarity,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+)
 
 FUNCTIONS = {
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
@@ -34,12 +71,32 @@ FUNCTIONS = {
     binary_crossentropy: BinaryCrossentropy,
     mean_squared_error: MeanSquaredError,
     mean_absolute_error: MeanAbsoluteError,
+    binary_focal_crossentropy: BinaryFocalCrossentropy,
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy,
+    categorical_generalized_cross_entropy: CategoricalGeneralizedCrossEntropy,
+    categorical_hinge: CategoricalHinge,
+    contrastive: Contrastive,
+    cosine_similarity: CosineSimilarity,
+    dice: Dice,
+    hinge: Hinge,
+    huber: Huber,
+    kl_divergence: KLDivergence,
+    log_cosh: LogCosh,
+    mean_absolute_percentage_error: MeanAbsolutePercentageError,
+    mean_squared_logarithmic_error: MeanSquaredLogarithmicError,
+    negative_log_likelihood: NegativeLogLikelihood,
+    poisson: Poisson,
+    squared_hinge: SquaredHinge,
+    tversky: Tversky,
 }
-KNOWN: dict[str, type[Loss]] = {}  #: every name that `get` takes
+KNOWN: dict[str, type[Loss]] = {"Triplet": Triplet, "triplet": Triplet}  #: every name that `get` takes
 for _function, _class in FUNCTIONS.items():
     KNOWN[_class.__name__] = KNOWN[_function.__name__] = _class
-KNOWN |= {"mse": MeanSquaredError, "MSE": MeanSquaredError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,
-          "bce": BinaryCrossentropy, "BCE": BinaryCrossentropy}
+KNOWN |= {"bce": BinaryCrossentropy, "BCE": BinaryCrossentropy, "huber_loss": Huber, "kld": KLDivergence,
+          "KLD": KLDivergence, "kullback_leibler_divergence": KLDivergence, "logcosh": LogCosh,
+          "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError, "mape": MeanAbsolutePercentageError,
+          "MAPE": MeanAbsolutePercentageError, "mse": MeanSquaredError, "MSE": MeanSquaredError,
+          "msle": MeanSquaredLogarithmicError, "MSLE": MeanSquaredLogarithmicError, "nll": NegativeLogLikelihood}
 
 
 def get(identifier, y_shape=None, output_shape=None) -> Loss | None:

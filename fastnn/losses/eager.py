@@ -66,8 +66,8 @@ def symbolic(*values: Any) -> bool:
     return any(isinstance(v, Tensor) for v in values)
 
 
-def numbers(who: str, what: str, value: Any, dtype: str) -> np.ndarray:
-    """An argument as an array of numbers of `dtype`; labels (int32) must be whole and 0 or more.
+def numbers(who: str, what: str, value: Any, dtype: str, ignored: int | None = None) -> np.ndarray:
+    """An argument as an array of numbers of `dtype`; labels (int32) must be whole and 0 or more, or `ignored`.
 
     Raises
     ------
@@ -78,14 +78,16 @@ def numbers(who: str, what: str, value: Any, dtype: str) -> np.ndarray:
         raise ValueError(f"{who}: {what} must hold numbers; got dtype {array.dtype}.")
     if dtype == "int32":
         whole = array.astype(np.int64) if array.dtype.kind != "f" else np.trunc(array)
-        if not np.array_equal(whole, array) or (array.size and (array.min() < 0 or array.max() >= 2**31)):
+        known = whole if ignored is None else whole[whole != ignored]
+        if not np.array_equal(whole, array) or (known.size and (known.min() < 0 or known.max() >= 2**31)):
             raise ValueError(f"{who}: {what} must hold class numbers 0, 1, 2, ...; got values from {array.min()} to "
                              f"{array.max()} of dtype {array.dtype}.")
     return array.astype(dtype)
 
 
-def within(who: str, labels: np.ndarray, classes: int) -> None:
-    """Refuse class numbers that the output has no place for."""
+def within(who: str, labels: np.ndarray, classes: int, ignored: int | None = None) -> None:
+    """Refuse class numbers that the output has no place for, but for the one that is ignored."""
+    labels = labels if ignored is None else labels[labels != ignored]
     if labels.size and labels.max() >= classes:
         raise ValueError(f"{who}: y_true holds the class {labels.max()}, but y_pred has {classes} classes (0 to "
                          f"{classes - 1}).")

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import spelling
+from .. import ops, spelling
 from ..kernels import elementwise
+from ..kernels.loss import LOW
 from ..program.graph import Tensor
 from ..program.variable import Variable
 from .eager import Eager, numbers, symbolic, within
@@ -35,6 +36,7 @@ class Loss:
     Attributes
     ----------
     target_dtype : the dtype in which `y_true` is wanted: "float32", or "int32" for class numbers.
+    ignore_class : a class number whose rows don't count, and which need not be a class; or None.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class Loss:
     """
 
     target_dtype = "float32"
+    ignore_class: int | None = None
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype=None):
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
@@ -66,6 +69,10 @@ class Loss:
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The losses of the rows, from tensors: emits kernel calls."""
         raise NotImplementedError(f"{type(self).__name__} must override call(y_true, y_pred).")
+
+    def mask(self, y_true: Tensor, y_pred: Tensor) -> Tensor | None:
+        """1 for each row that counts and 0 for those that don't, or None if all do."""
+        return None
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this loss again."""
@@ -94,7 +101,14 @@ class Loss:
         y_pred = graph.tensor(y_pred)
         y_true = fixed(graph, y_true, self.target_dtype if self.target_dtype != "float32" else y_pred.dtype)
         losses = self.rows(y_true, y_pred)
-        return self.reduce(losses, fixed(graph, sample_weight, losses.dtype))
+        weights, mask = fixed(graph, sample_weight, losses.dtype), self.mask(y_true, y_pred)
+        if mask is None:
+            return self.reduce(losses, weights)
+        if self.reduction in ("mean", "sum_over_batch_size"):  # over the rows that count
+            mask = mask / (ops.mean(mask) + LOW / max(mask.size, 1))
+        if weights is not None:
+            mask = mask * weights_for(self.name, weights, losses.shape)
+        return self.reduce(losses, mask)
 
     def reduce(self, losses: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The losses of the rows as the reduction says."""
@@ -116,9 +130,9 @@ class Loss:
 
     def _on_arrays(self, y_true, y_pred, sample_weight):
         y_pred = numbers(self.name, "y_pred", y_pred, "float32")
-        y_true = numbers(self.name, "y_true", y_true, self.target_dtype)
+        y_true = numbers(self.name, "y_true", y_true, self.target_dtype, self.ignore_class)
         if self.target_dtype == "int32" and y_pred.ndim:
-            within(self.name, y_true, y_pred.shape[-1])
+            within(self.name, y_true, y_pred.shape[-1], self.ignore_class)
         weights = None if sample_weight is None else numbers(self.name, "sample_weight", sample_weight, "float32")
         made, = self._eager(self.name, lambda y_true, y_pred, sample_weight: [self(y_true, y_pred, sample_weight)],
                             {"y_true": y_true, "y_pred": y_pred, "sample_weight": weights})

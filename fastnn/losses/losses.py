@@ -6,11 +6,12 @@ import warnings
 from functools import lru_cache
 from typing import Any
 
+from .. import ops
 from ..kernels import loss as kernels
 from ..program.graph import Tensor
 from ..warnings import FastnnWarning
 from .loss import Loss
-from .shapes import alike, flat_rows, labels_for
+from .shapes import alike, flat_rows, labels_for, one_hot
 
 
 class SparseCategoricalCrossentropy(Loss):
@@ -20,6 +21,8 @@ class SparseCategoricalCrossentropy(Loss):
     ----------
     from_logits : whether y_pred holds logits, and not probabilities. Where y_pred comes straight from a
         softmax, its logits are found and used anyway: more exact, and cheaper.
+    ignore_class : a label whose rows have no loss and no gradient, such as -1 or 255; it need not be a class. Rows
+        that are left out don't count in the mean, either.
 
     Notes
     -----
@@ -36,24 +39,52 @@ class SparseCategoricalCrossentropy(Loss):
     def __init__(self, from_logits: bool = False, ignore_class=None, reduction="sum_over_batch_size", axis: int = -1,
                  name: str | None = "sparse_categorical_crossentropy", dtype=None):
         super().__init__(name, reduction, dtype)
-        if ignore_class is not None:
-            raise ValueError(f"{self.name} can't ignore a class yet: give its rows the sample weight 0.")
-        _last_axis(self.name, axis)
-        self.from_logits = bool(from_logits)
+        if ignore_class is not None and (isinstance(ignore_class, bool) or not isinstance(ignore_class, int)):
+            raise ValueError(f"{self.name}: ignore_class must be a whole number or None; got {ignore_class!r}.")
+        last_axis(self.name, axis)
+        self.from_logits, self.ignore_class = bool(from_logits), ignore_class
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         labels = labels_for(self.name, y_true, y_pred)
         rows = labels.shape
-        labels = labels.reshape(labels.size)
         z = y_pred if self.from_logits else logits(y_pred)
+        if self.ignore_class is not None:
+            return self._of_some(labels, y_pred if z is None else z, z is not None)
+        labels = labels.reshape(labels.size)
         if z is not None:
             losses, _ = kernels.softmax_cross_entropy(flat_rows(z), labels)
         else:
             losses = kernels.cross_entropy(flat_rows(y_pred), labels)
         return losses.reshape(rows)
 
+    def _of_some(self, labels: Tensor, y: Tensor, from_logits: bool) -> Tensor:
+        """The losses where rows are left out: those whose targets are 0 for all classes."""
+        t = flat_rows(one_hot(labels, y.shape[-1], y.dtype))
+        t = ops.where(self.counted(labels, y).reshape(labels.size, 1), t, 0.0)
+        if from_logits:
+            losses, _ = kernels.softmax_cross_entropy_dense(flat_rows(y), t)
+        else:
+            losses = kernels.cross_entropy_dense(flat_rows(y), t)
+        return losses.reshape(labels.shape)
+
+    def counted(self, labels: Tensor, y: Tensor) -> Tensor:
+        """1 where a row counts, 0 where its label is that to be ignored.
+
+        Of labels that are no classes only the one to be ignored gets past the checks of data: the row of any of them is
+        NaN, and so not greater than anything.
+        """
+        classes = y.shape[-1]
+        column = self.ignore_class if 0 <= self.ignore_class < classes else None
+        marks = one_hot(labels, classes, y.dtype)[..., column or 0]
+        return ops.greater(1.0 - marks, 0.5) if column is not None else ops.greater(1.0 + marks, 0.5)
+
+    def mask(self, y_true: Tensor, y_pred: Tensor) -> Tensor | None:
+        if self.ignore_class is None:
+            return None
+        return self.counted(labels_for(self.name, y_true, y_pred), y_pred)
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "from_logits": self.from_logits}
+        return {**super().get_config(), "from_logits": self.from_logits, "ignore_class": self.ignore_class}
 
 
 class CategoricalCrossentropy(Loss):
@@ -77,11 +108,11 @@ class CategoricalCrossentropy(Loss):
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
                  reduction="sum_over_batch_size", name: str | None = "categorical_crossentropy", dtype=None):
         super().__init__(name, reduction, dtype)
-        _last_axis(self.name, axis)
-        self.from_logits, self.label_smoothing = bool(from_logits), _smoothing(self.name, label_smoothing)
+        last_axis(self.name, axis)
+        self.from_logits, self.label_smoothing = bool(from_logits), smoothing(self.name, label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        t, y = _same(self.name, y_true, y_pred)
+        t, y = same_shape(self.name, y_true, y_pred)
         if y.shape[-1] == 1:
             warnings.warn(f"{self.name} of a single class is always 0; for one output use binary_crossentropy.",
                           FastnnWarning, stacklevel=2)
@@ -119,8 +150,8 @@ class BinaryCrossentropy(Loss):
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
                  reduction="sum_over_batch_size", name: str | None = "binary_crossentropy", dtype=None):
         super().__init__(name, reduction, dtype)
-        _last_axis(self.name, axis)
-        self.from_logits, self.label_smoothing = bool(from_logits), _smoothing(self.name, label_smoothing)
+        last_axis(self.name, axis)
+        self.from_logits, self.label_smoothing = bool(from_logits), smoothing(self.name, label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         t, y = alike(self.name, y_true, y_pred)
@@ -178,19 +209,19 @@ class MeanAbsoluteError(Loss):
 
 def sparse_categorical_crossentropy(y_true, y_pred, from_logits: bool = False, ignore_class=None, axis: int = -1):
     """The losses of the rows, of tensors or arrays: see `SparseCategoricalCrossentropy`."""
-    return _of_rows(SparseCategoricalCrossentropy, from_logits=from_logits, ignore_class=ignore_class,
+    return of_rows(SparseCategoricalCrossentropy, from_logits=from_logits, ignore_class=ignore_class,
                     axis=axis)(y_true, y_pred)
 
 
 def categorical_crossentropy(y_true, y_pred, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1):
     """The losses of the rows, of tensors or arrays: see `CategoricalCrossentropy`."""
-    return _of_rows(CategoricalCrossentropy, from_logits=from_logits, label_smoothing=label_smoothing,
+    return of_rows(CategoricalCrossentropy, from_logits=from_logits, label_smoothing=label_smoothing,
                     axis=axis)(y_true, y_pred)
 
 
 def binary_crossentropy(y_true, y_pred, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1):
     """The losses of the rows, of tensors or arrays: see `BinaryCrossentropy`."""
-    return _of_rows(BinaryCrossentropy, from_logits=from_logits, label_smoothing=label_smoothing,
+    return of_rows(BinaryCrossentropy, from_logits=from_logits, label_smoothing=label_smoothing,
                     axis=axis)(y_true, y_pred)
 
 
@@ -202,16 +233,16 @@ def mean_squared_error(y_true, y_pred):
     >>> mean_squared_error([[0.0, 1.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]])
     array([0.5, 1. ], dtype=float32)
     """
-    return _of_rows(MeanSquaredError)(y_true, y_pred)
+    return of_rows(MeanSquaredError)(y_true, y_pred)
 
 
 def mean_absolute_error(y_true, y_pred):
     """The losses of the rows, of tensors or arrays: see `MeanAbsoluteError`."""
-    return _of_rows(MeanAbsoluteError)(y_true, y_pred)
+    return of_rows(MeanAbsoluteError)(y_true, y_pred)
 
 
 @lru_cache(maxsize=32)
-def _of_rows(kind: type[Loss], **arguments: Any) -> Loss:
+def of_rows(kind: type[Loss], **arguments: Any) -> Loss:
     return kind(reduction="none", **arguments)
 
 
@@ -231,7 +262,7 @@ def logits(y_pred: Tensor, kind: str = "softmax") -> Tensor | None:
     return None
 
 
-def _same(who: str, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+def same_shape(who: str, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     if y_true.shape != y_pred.shape or not y_pred.shape:
         hint = ""
         if y_true.ndim < y_pred.ndim or y_true.shape[-1:] == (1,):
@@ -243,12 +274,12 @@ def _same(who: str, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     return y_true, y_pred
 
 
-def _last_axis(who: str, axis: int) -> None:
+def last_axis(who: str, axis: int) -> None:
     if isinstance(axis, bool) or axis != -1:
         raise ValueError(f"{who} runs over the last axis, axis=-1; got axis={axis!r}.")
 
 
-def _smoothing(who: str, value: float) -> float:
+def smoothing(who: str, value: float) -> float:
     if isinstance(value, bool | str) or not 0 <= value <= 1:
         raise ValueError(f"{who}: label_smoothing must be in [0, 1]; got {value!r}.")
     return float(value)

@@ -6,7 +6,10 @@ shape (B, 1) would then give (B, B) values. Here the axis is added, and all else
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..kernels import elementwise
+from ..kernels.spec import KERNELS
 from ..program.graph import Tensor
 
 
@@ -41,6 +44,16 @@ def labels_for(who: str, y_true: Tensor, y_pred: Tensor) -> Tensor:
     if y_true.dtype.kind != "i":
         raise ValueError(f"{who}: y_true must hold class numbers as integers; got {y_true.dtype}.")
     return y_true.reshape(rows)
+
+
+def one_hot(labels: Tensor, classes: int, dtype) -> Tensor:
+    """1 at each label along a new last axis, 0 elsewhere; NaN for a label that is no class."""
+    from ..kernels.loss import softmax_cross_entropy_grad  # dz = (p - onehot) * g, with p = 0 and g = -1
+
+    graph, flat = labels.graph, labels.reshape(labels.size)
+    p, g = (graph.emit(KERNELS["fill"], (), dict(value=value, shape=shape, dtype=str(np.dtype(dtype))))
+            for value, shape in ((0.0, (labels.size, classes)), (-1.0, (labels.size,))))
+    return softmax_cross_entropy_grad(g, p, flat).reshape(*labels.shape, classes)
 
 
 def flat_rows(x: Tensor) -> Tensor:

@@ -17,26 +17,64 @@ import inspect
 import re
 
 from .. import losses, spelling
-from .accuracy import Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
+from .accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+from .confusion import FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives
+from .curves import AUC, PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity
 from .errors import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
     RootMeanSquaredError,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
-from .metric import Mean, Metric, MetricFunction
+from .iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
+from .metric import Mean, Metric, MetricFunction, Sum
+from .scores import F1Score, FBetaScore, R2Score
+from .tally import Tally as Tally
 
-CLASSES = (Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, MeanSquaredError,
-           RootMeanSquaredError, MeanAbsoluteError, SparseCategoricalCrossentropy, CategoricalCrossentropy,
-           BinaryCrossentropy, Mean)
+CLASSES = (AUC, Accuracy, BinaryAccuracy, BinaryCrossentropy, BinaryIoU, CategoricalAccuracy, CategoricalCrossentropy,
+           CategoricalHinge, CosineSimilarity, F1Score, FBetaScore, FalseNegatives, FalsePositives, Hinge, IoU,
+           KLDivergence, LogCoshError, Mean, MeanAbsoluteError, MeanAbsolutePercentageError, MeanIoU, MeanSquaredError,
+           MeanSquaredLogarithmicError, OneHotIoU, OneHotMeanIoU, Poisson, Precision, PrecisionAtRecall, R2Score,
+           Recall, RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
+           SparseCategoricalCrossentropy, SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, SquaredHinge, Sum,
+           TopKCategoricalAccuracy, TrueNegatives, TruePositives)
+#: where the name in small letters is not the class's with underscores
+NAMES = {"AUC": "auc", "R2Score": "r2_score", "FBetaScore": "fbeta_score", "KLDivergence": "kl_divergence",
+         "LogCoshError": "logcosh", "TopKCategoricalAccuracy": "top_k_categorical_accuracy",
+         "SparseTopKCategoricalAccuracy": "sparse_top_k_categorical_accuracy"}
 KNOWN: dict[str, type[Metric]] = {}  #: every name that `get` takes
 for _class in CLASSES:
-    KNOWN[_class.__name__] = KNOWN[re.sub(r"(?<!^)(?=[A-Z])", "_", _class.__name__).lower()] = _class
+    KNOWN[_class.__name__] = _class
+    KNOWN[NAMES.get(_class.__name__) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", _class.__name__).lower()] = _class
 KNOWN |= {"mse": MeanSquaredError, "MSE": MeanSquaredError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,
           "rmse": RootMeanSquaredError, "RMSE": RootMeanSquaredError, "bce": BinaryCrossentropy,
-          "BCE": BinaryCrossentropy, "acc": Accuracy}
+          "BCE": BinaryCrossentropy, "acc": Accuracy, "kld": KLDivergence, "KLD": KLDivergence,
+          "log_cosh": LogCoshError,
+          "mape": MeanAbsolutePercentageError, "MAPE": MeanAbsolutePercentageError,
+          "msle": MeanSquaredLogarithmicError, "MSLE": MeanSquaredLogarithmicError}
+NEEDING = {IoU: "[IoU(num_classes=2, target_class_ids=[0])]", MeanIoU: "[MeanIoU(num_classes=2)]",
+           OneHotIoU: "[OneHotIoU(num_classes=2, target_class_ids=[0])]", OneHotMeanIoU: "[OneHotMeanIoU(2)]",
+           PrecisionAtRecall: "[PrecisionAtRecall(0.5)]", RecallAtPrecision: "[RecallAtPrecision(0.5)]",
+           SensitivityAtSpecificity: "[SensitivityAtSpecificity(0.5)]",
+           SpecificityAtSensitivity: "[SpecificityAtSensitivity(0.5)]"}
 
 
 def get(identifier, loss=None, y_shape=None, output_shape=None) -> Metric | None:
@@ -59,10 +97,14 @@ def get(identifier, loss=None, y_shape=None, output_shape=None) -> Metric | None
     if inspect.isclass(identifier) and issubclass(identifier, Metric):
         return identifier()
     if isinstance(identifier, losses.Loss):
-        return MetricFunction(identifier.rows, name=identifier.name)
+        made = MetricFunction(identifier.rows, name=identifier.name)
+        made.target_dtype, made.ignore_class = identifier.target_dtype, identifier.ignore_class
+        return made
     if callable(identifier):
         if inspect.isfunction(identifier) and identifier in losses.FUNCTIONS:
-            return KNOWN[identifier.__name__]()
+            if identifier.__name__ in KNOWN:
+                return KNOWN[identifier.__name__]()
+            return get(losses.FUNCTIONS[identifier](name=identifier.__name__))
         return MetricFunction(identifier)
     raise ValueError(f"A metric is a name, a class, an instance, a config or a function of (y_true, y_pred), not "
                      f"{identifier!r}.")
@@ -82,6 +124,8 @@ def _by_name(name: str, loss, y_shape, output_shape) -> type[Metric]:
             return losses.by_shapes(name, y_shape, output_shape, *trio)
     if name not in KNOWN:
         raise spelling.unknown("metric", name, KNOWN)
+    if KNOWN[name] in NEEDING:
+        raise ValueError(f"The metric {name!r} needs arguments: make it, as in metrics={NEEDING[KNOWN[name]]}.")
     return KNOWN[name]
 
 

@@ -25,7 +25,8 @@ class LossMetric(Metric):
         return self._loss.rows(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
-        return {k: v for k, v in self._loss.get_config().items() if k != "reduction"} | {"name": self.name}
+        config = {k: v for k, v in self._loss.get_config().items() if k not in ("reduction", "ignore_class")}
+        return config | {"name": self.name}
 
 
 class MeanSquaredError(LossMetric):
@@ -73,6 +74,96 @@ class MeanAbsoluteError(LossMetric):
 
     def __init__(self, name: str | None = "mean_absolute_error", dtype=None):
         super().__init__(name, dtype)
+
+
+class MeanAbsolutePercentageError(LossMetric):
+    """The mean of absolute differences in percent of the targets, see `fastnn.losses.MeanAbsolutePercentageError`."""
+
+    loss_class = losses.MeanAbsolutePercentageError
+
+    def __init__(self, name: str | None = "mean_absolute_percentage_error", dtype=None):
+        super().__init__(name, dtype)
+
+
+class MeanSquaredLogarithmicError(LossMetric):
+    """The mean of squared differences of logarithms, see `fastnn.losses.MeanSquaredLogarithmicError`."""
+
+    loss_class = losses.MeanSquaredLogarithmicError
+
+    def __init__(self, name: str | None = "mean_squared_logarithmic_error", dtype=None):
+        super().__init__(name, dtype)
+
+
+class KLDivergence(LossMetric):
+    """The mean Kullback-Leibler divergence, see `fastnn.losses.KLDivergence`."""
+
+    loss_class = losses.KLDivergence
+
+    def __init__(self, name: str | None = "kl_divergence", dtype=None):
+        super().__init__(name, dtype)
+
+
+class Poisson(LossMetric):
+    """The mean Poisson loss, see `fastnn.losses.Poisson`."""
+
+    loss_class = losses.Poisson
+
+    def __init__(self, name: str | None = "poisson", dtype=None):
+        super().__init__(name, dtype)
+
+
+class Hinge(LossMetric):
+    """The mean hinge loss, see `fastnn.losses.Hinge`."""
+
+    loss_class = losses.Hinge
+
+    def __init__(self, name: str | None = "hinge", dtype=None):
+        super().__init__(name, dtype)
+
+
+class SquaredHinge(LossMetric):
+    """The mean squared hinge loss, see `fastnn.losses.SquaredHinge`."""
+
+    loss_class = losses.SquaredHinge
+
+    def __init__(self, name: str | None = "squared_hinge", dtype=None):
+        super().__init__(name, dtype)
+
+
+class CategoricalHinge(LossMetric):
+    """The mean hinge loss of one-hot targets, see `fastnn.losses.CategoricalHinge`."""
+
+    loss_class = losses.CategoricalHinge
+
+    def __init__(self, name: str | None = "categorical_hinge", dtype=None):
+        super().__init__(name, dtype)
+
+
+class LogCoshError(LossMetric):
+    """The mean of the logarithm of the hyperbolic cosine of differences, see `fastnn.losses.LogCosh`."""
+
+    loss_class = losses.LogCosh
+
+    def __init__(self, name: str | None = "logcosh", dtype=None):
+        super().__init__(name, dtype)
+
+
+class CosineSimilarity(LossMetric):
+    """The mean cosine of the angle between y_true and y_pred: 1 for one direction (the loss has -1).
+
+    Examples
+    --------
+    >>> CosineSimilarity()([[0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 3.0]])
+    0.5
+    """
+
+    loss_class = losses.CosineSimilarity
+
+    def __init__(self, name: str | None = "cosine_similarity", dtype=None, axis: int = -1):
+        super().__init__(name, dtype, axis=axis)
+
+    def rows(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return -super().rows(y_true, y_pred)
 
 
 class SparseCategoricalCrossentropy(LossMetric):

@@ -27,6 +27,7 @@ class Metric:
     ----------
     total, count : what came in since `reset_state`, in float64.
     target_dtype : the dtype in which `y_true` is wanted: "float32", or "int32" for class numbers.
+    ignore_class : a class number whose rows don't count, and which need not be a class; or None.
 
     Examples
     --------
@@ -38,6 +39,7 @@ class Metric:
     """
 
     target_dtype = "float32"
+    ignore_class: int | None = None
 
     def __init__(self, name: str | None = None, dtype=None):
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
@@ -114,9 +116,9 @@ class Metric:
         if symbolic(y_true, y_pred, sample_weight):
             raise TypeError(f"{self.name}: update_state takes arrays; on tensors of a program use emit.")
         y_pred = numbers(self.name, "y_pred", y_pred, "float32")
-        y_true = numbers(self.name, "y_true", y_true, self.target_dtype)
+        y_true = numbers(self.name, "y_true", y_true, self.target_dtype, self.ignore_class)
         if self.integer_labels and y_pred.ndim:
-            within(self.name, y_true, y_pred.shape[-1])
+            within(self.name, y_true, y_pred.shape[-1], self.ignore_class)
         self._take(self.emit, sample_weight, y_true=y_true, y_pred=y_pred)
 
     def _take(self, emit: Callable, sample_weight, **arrays: np.ndarray) -> None:
@@ -156,6 +158,28 @@ class Mean(Metric):
     def __call__(self, values, sample_weight=None) -> float:
         self.update_state(values, sample_weight)
         return self.result()
+
+
+class Sum(Mean):
+    """The sum of values that are handed in as they are, times their weights.
+
+    Examples
+    --------
+    >>> total = Sum()
+    >>> total.update_state([1.0, 3.0, 8.0], sample_weight=[1.0, 1.0, 0.0])
+    >>> total.result()
+    4.0
+    """
+
+    def __init__(self, name: str | None = "sum", dtype=None):
+        super().__init__(name, dtype)
+
+    def gather(self, values: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor | float]:
+        weights = None if sample_weight is None else weights_for(self.name, sample_weight, values.shape)
+        return weighted(values, weights, 1.0), 0.0
+
+    def result(self) -> float:
+        return self.total
 
 
 class MetricFunction(Metric):

@@ -5,7 +5,7 @@ Every refusal names the argument (`x`, `y['left']`, `sample_weight` ...) and say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -183,21 +183,36 @@ def _check_integral(y: np.ndarray, name: str) -> None:
         )
 
 
-def class_weights(y: np.ndarray, class_weight: Mapping, classes: int | None = None, name: str = "y") -> np.ndarray:
+def class_weights(y: np.ndarray, class_weight: Mapping | str, classes: int | None = None,
+                  name: str = "y") -> np.ndarray:
     """A weight for each row from a dict class -> weight; classes that the dict leaves out have weight 1.
+
+    "balanced" stands for ``rows / (classes in y * rows of the class)``, as in scikit-learn: each class counts as much
+    as any other in the end, and the weights' mean is 1.
 
     Examples
     --------
     >>> class_weights(np.array([0, 1, 1]), {1: 2.0}).tolist()
     [1.0, 2.0, 2.0]
+    >>> class_weights(np.array([0, 1, 1]), "balanced").tolist()
+    [1.5, 0.75, 0.75]
     """
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(f"class_weight must be a dict class -> weight, but is a {type(class_weight).__name__}.")
+    balanced = isinstance(class_weight, str) and class_weight == "balanced"
+    if not balanced and not isinstance(class_weight, Mapping):
+        what = repr(class_weight) if isinstance(class_weight, str) else f"a {type(class_weight).__name__}"
+        raise ValueError(f"class_weight must be a dict class -> weight or 'balanced', but is {what}.")
+    if classes is not None and y.ndim == 2 and y.shape[1] not in (1, classes):
+        raise ValueError(f"class_weight needs {name} with labels (n,) or one-hot rows (n, {classes}), but its shape is "
+                         f"{y.shape}.")
     labels = class_indices(y, name)
     if int(labels.min()) < 0:
         raise ValueError(f"class_weight needs labels of at least 0, but {name} holds {int(labels.min())}.")
-    if classes is None:
-        classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else int(labels.max()) + 1
+    if balanced:
+        rows = np.bincount(labels)
+        there = np.maximum(rows, 1) * np.count_nonzero(rows)
+        return (len(labels) / there).astype(np.float32)[labels]
+    if classes is None:  # a batch may lack the second of two classes
+        classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else max(int(labels.max()) + 1, 2)
     table = np.ones(max(classes, int(labels.max()) + 1), np.float32)
     for key, weight in class_weight.items():
         if isinstance(key, (bool, np.bool_)) or not isinstance(key, (int, np.integer)):
@@ -210,8 +225,8 @@ def class_weights(y: np.ndarray, class_weight: Mapping, classes: int | None = No
     return table[labels]
 
 
-def check_labels(y: np.ndarray, classes: int, name: str = "y") -> np.ndarray:
-    """Integer labels, each in [0, classes); floats with integral values are taken as int32.
+def check_labels(y: np.ndarray, classes: int, name: str = "y", ignored: Collection[int] = ()) -> np.ndarray:
+    """Integer labels, each in [0, classes) or one to be ignored; floats with integral values are taken as int32.
 
     Examples
     --------
@@ -227,7 +242,11 @@ def check_labels(y: np.ndarray, classes: int, name: str = "y") -> np.ndarray:
         check_finite(np.ascontiguousarray(y), name)
         _check_integral(y, name)
     if y.size and not (0 <= int(y.min()) and int(y.max()) < classes):
-        place = np.unravel_index(int(((y < 0) | (y >= classes)).argmax()), y.shape)
+        wrong = (y < 0) | (y >= classes)
+        wrong &= ~np.isin(y, list(ignored))
+        if not wrong.any():
+            return y.astype(np.int32) if y.dtype.kind == "f" else y
+        place = np.unravel_index(int(wrong.argmax()), y.shape)
         where = ", ".join(str(int(i)) for i in place)
         raise ValueError(f"{name}[{where}] is {y[place]}, but the labels of {classes} classes are 0 to {classes - 1}.")
     return y.astype(np.int32) if y.dtype.kind == "f" else y

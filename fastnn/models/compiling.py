@@ -133,6 +133,12 @@ class Compiled:
             self._outputs_of[key] = self._infer((shaped_like(data.x_names, inputs),), {})
         return self._outputs_of[key]
 
+    def _classes(self, data: ArrayData) -> int | None:
+        """How many classes the only output tells apart, or None if it holds one number for each row."""
+        outputs = flatten(self._symbolic_outputs(self._arrange_inputs(data)))
+        several = len(outputs) == 1 and len(outputs[0].shape) > 1 and outputs[0].shape[-1] != 1
+        return outputs[0].shape[-1] if several else None
+
     def _arrange_inputs(self, data: ArrayData) -> ArrayData:
         """Inputs from a dict in the order of the model's; a model that is only a `call` gets the dict itself."""
         names = getattr(self, "input_names", None) if self.built else None
@@ -173,7 +179,8 @@ class Compiled:
         for i, (y, out) in enumerate(zip(data.y, outputs)):
             rules = [self._losses[i], *(m.metric for m in self._metrics if m.output == i)]
             if any(rule is not None and rule.target_dtype == "int32" for rule in rules):
-                data.y[i] = check_labels(y, out.shape[-1], "y" if len(outputs) == 1 else f"y[{names[i]!r}]")
+                ignored = {rule.ignore_class for rule in rules if rule is not None} - {None}
+                data.y[i] = check_labels(y, out.shape[-1], "y" if len(outputs) == 1 else f"y[{names[i]!r}]", ignored)
         return data
 
     def _resolve(self, names: list[str], y_shapes: list, output_shapes: list) -> None:

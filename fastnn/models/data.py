@@ -47,7 +47,7 @@ class ArrayData:
     y : the same for targets, or None.
     sample_weight : array-like (n,), (n, 1) or of the leading axes of y; a list or dict with one for each
         target; or None.
-    class_weight : dict class -> weight, for a single target of labels or one-hot rows.
+    class_weight : dict class -> weight, for a single target of labels or one-hot rows; or "balanced".
     classes : int, the number of classes where it is known; without it `class_weight` may name the
         classes up to the largest label.
 
@@ -77,7 +77,7 @@ class ArrayData:
         x: Any,
         y: Any = None,
         sample_weight: Any = None,
-        class_weight: Mapping | None = None,
+        class_weight: Mapping | str | None = None,
         classes: int | None = None,
     ):
         self.x, self.x_names = as_arrays(x, "x")
@@ -85,17 +85,18 @@ class ArrayData:
         self.n = len(self.x[0])
         self._check_lengths()
         self.sample_weight: list[np.ndarray | None] = []
-        self._weighs_classes = class_weight is not None
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError(
-                    "class_weight and sample_weight cannot both be given: multiply them into sample_weight."
-                )
-            if len(self.y) != 1:
-                raise ValueError(f"class_weight needs exactly one target, but y holds {len(self.y)}.")
-            self.sample_weight = [class_weights(self.y[0], class_weight, classes)]
-        elif sample_weight is not None:
+        if sample_weight is not None:
             self.sample_weight = self._weights(sample_weight)
+        if class_weight is not None:
+            self.weigh_classes(class_weight, classes)
+
+    def weigh_classes(self, class_weight: Mapping | str, classes: int | None = None) -> None:
+        """Give each row the weight of its class, or by "balanced" one by how rare its class is."""
+        if any(w is not None for w in self.sample_weight):
+            raise ValueError("class_weight and sample_weight cannot both be given: multiply them into sample_weight.")
+        if len(self.y) != 1:
+            raise ValueError(f"class_weight needs exactly one target, but y holds {len(self.y)}.")
+        self.sample_weight = [class_weights(self.y[0], class_weight, classes)]
 
     def _check_lengths(self) -> None:
         lengths = [(name, len(a)) for name, arrays in (("x", self.x), ("y", self.y)) for a in arrays]
@@ -141,9 +142,7 @@ class ArrayData:
         return part
 
     def split(self, validation_split: float) -> tuple[ArrayData, ArrayData]:
-        """The first rows to train on and, the last fraction, unshuffled, to validate on.
-
-        As in Keras, the validation part has the sample weights that were given, but no class weights.
+        """The first rows to train on and, the last fraction, unshuffled, to validate on, each with its sample weights.
 
         Examples
         --------
@@ -157,10 +156,7 @@ class ArrayData:
         at = math.floor(self.n * (1.0 - validation_split))
         if at in (0, self.n):
             raise ValueError(f"validation_split={validation_split} of {self.n} rows leaves one of the two parts empty.")
-        last = self.rows(at, self.n)
-        if self._weighs_classes:
-            last.sample_weight = []
-        return self.rows(0, at), last
+        return self.rows(0, at), self.rows(at, self.n)
 
     def num_batches(self, batch_size: int) -> int:
         full, rest = batches(self.n, batch_size)
@@ -302,14 +298,17 @@ class IterableData:
         self,
         source: Any,
         steps_per_epoch: int | None = None,
-        class_weight: Mapping | None = None,
+        class_weight: Mapping | str | None = None,
         shuffle: bool = False,
         seed: int | np.random.SeedSequence | None = None,
         classes: int | None = None,
     ):
         self.source = source
         self.steps_per_epoch = check_steps(steps_per_epoch)
-        self.class_weight, self.classes = class_weight, classes
+        self.class_weight: Mapping | str | None = None
+        self.classes: int | None = None
+        if class_weight is not None:
+            self.weigh_classes(class_weight, classes)
         self.shuffle, self.seed = bool(shuffle), seeds.seed_sequence(seed)
         self.ran_out = False
         self._iterator: Iterator | None = None
@@ -322,6 +321,13 @@ class IterableData:
             raise ValueError("x has no number of batches (num_batches is None), so steps_per_epoch has to be given.")
         if self._length == 0:
             raise ValueError(f"x, a {type(source).__name__}, holds no batches.")
+
+    def weigh_classes(self, class_weight: Mapping | str, classes: int | None = None) -> None:
+        """Give the rows of each batch the weights of their classes."""
+        if isinstance(class_weight, str):
+            raise ValueError(f"class_weight={class_weight!r} needs all of y, but x gives batches: give a dict class -> "
+                             "weight.")
+        self.class_weight, self.classes = class_weight, classes
 
     @property
     def num_batches(self) -> int | None:
@@ -437,7 +443,7 @@ def adapt(
     y: Any = None,
     sample_weight: Any = None,
     *,
-    class_weight: Mapping | None = None,
+    class_weight: Mapping | str | None = None,
     steps: int | None = None,
     shuffle: bool = False,
     seed: int | np.random.SeedSequence | None = None,
@@ -490,7 +496,7 @@ def training_data(
     y: Any = None,
     sample_weight: Any = None,
     *,
-    class_weight: Mapping | None = None,
+    class_weight: Mapping | str | None = None,
     validation_data: Any = None,
     validation_split: float = 0.0,
     steps_per_epoch: int | None = None,
@@ -501,21 +507,22 @@ def training_data(
 ) -> tuple[ArrayData | IterableData, ArrayData | IterableData | None]:
     """All data arguments of `fit` as (training data, validation data or None).
 
-    As in Keras, `validation_data` goes before `validation_split`.
+    As in Keras, `validation_data` goes before `validation_split`, and class weights are for the training data alone;
+    balanced ones follow from the rows that are trained on.
 
     Examples
     --------
     >>> training_data(np.zeros((10, 2)), np.zeros(10), validation_split=0.3)
     (ArrayData(7 rows, x: float64[2], y: float64[]), ArrayData(3 rows, x: float64[2], y: float64[]))
     """
-    train = adapt(
-        x, y, sample_weight,
-        class_weight=class_weight, steps=steps_per_epoch, shuffle=shuffle, seed=seed, classes=classes,
-    )  # fmt: skip
+    train = adapt(x, y, sample_weight, steps=steps_per_epoch, shuffle=shuffle, seed=seed, classes=classes)
+    held_out = None
     if validation_data is not None:
-        return train, validation(validation_data, steps=validation_steps, classes=classes)
-    if not validation_split and not isinstance(validation_split, bool):
-        return train, None
-    if not isinstance(train, ArrayData):
-        raise ValueError(f"validation_split needs arrays, but x is a {type(x).__name__}: give validation_data.")
-    return train.split(validation_split)
+        held_out = validation(validation_data, steps=validation_steps, classes=classes)
+    elif validation_split or isinstance(validation_split, bool):
+        if not isinstance(train, ArrayData):
+            raise ValueError(f"validation_split needs arrays, but x is a {type(x).__name__}: give validation_data.")
+        train, held_out = train.split(validation_split)
+    if class_weight is not None:
+        train.weigh_classes(class_weight, classes)
+    return train, held_out

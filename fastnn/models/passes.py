@@ -133,6 +133,10 @@ class Meter:
             self.metrics[key].update(out[f"total{k}"][start:stop], count)
 
     def logs(self) -> dict[str, float]:
+        """The loss and the metrics so far; an array for a metric that has several results."""
+        def plain(value):
+            return value if np.ndim(value) else float(value)
+
         rows = max(self.rows, 1)
         return {"loss": self.loss / rows, **{k: v / rows for k, v in self.parts.items()},
-                **{k: float(m.result()) for k, m in self.metrics.items()}}
+                **{k: plain(m.result()) for k, m in self.metrics.items()}}

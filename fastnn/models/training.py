@@ -44,7 +44,8 @@ class Trainer(Planner, Compiled):
         batch_size : 32 by default; a batch larger than the data gives one batch of all of it.
         validation_split : share of the last rows to validate on, taken before shuffling.
         validation_data : (x, y) or (x, y, sample_weight).
-        class_weight : dict from class to weight.
+        class_weight : dict from class to weight, 1 for classes that it leaves out; or "balanced", which weighs rows by
+            how rare their class is among those that are trained on. Validation is not weighted by class.
         verbose : 0 silent, 1 or "auto" a progress bar, 2 a line per epoch.
 
         Other arguments as in Keras 3. The arrays are read where they are; nothing is written to them.
@@ -54,9 +55,10 @@ class Trainer(Planner, Compiled):
         epochs, initial_epoch = _epochs(epochs, "epochs"), _epochs(initial_epoch, "initial_epoch")
         seed = next_seed()
         data, held_out = training_data(
-            x, y, sample_weight, class_weight=class_weight, validation_data=validation_data,
-            validation_split=validation_split, steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
-            shuffle=shuffle, seed=seed)
+            x, y, sample_weight, validation_data=validation_data, validation_split=validation_split,
+            steps_per_epoch=steps_per_epoch, validation_steps=validation_steps, shuffle=shuffle, seed=seed)
+        if class_weight is not None:
+            data.weigh_classes(class_weight, self._classes(data if isinstance(data, ArrayData) else data.first()))
         train = Pass(self, data, batch_size, shuffle, seed, steps_per_epoch)
         if held_out is not None:
             try:
@@ -170,7 +172,10 @@ class Trainer(Planner, Compiled):
         self._need_compiled("train_on_batch" if training else "test_on_batch")
         if training:
             self._warn_if_thawed()
-        data = self._check_targets(ArrayData(x, y, sample_weight, class_weight))
+        data = ArrayData(x, y, sample_weight)
+        if class_weight is not None:
+            data.weigh_classes(class_weight, self._classes(data))
+        self._check_targets(data)
         meter = Meter(self)
         step = self._step_program(data, data.n, training)
         out = step.buffers(1)

@@ -221,6 +221,18 @@ def absolute_error(jax, s, a):
     return abs(s["y"] - s["t"]).mean(1)
 
 
+@_form("losses")
+def huber_error(jax, s, a):
+    far = abs(s["y"] - s["t"])
+    near = jax.numpy.minimum(far, a["delta"])
+    return (near * (far - near / 2)).mean(1)
+
+
+@_form("losses")
+def log_cosh_error(jax, s, a):
+    return jax.numpy.log(jax.numpy.cosh(s["y"] - s["t"])).mean(1)
+
+
 @_form("y")
 def dropout(jax, s, a):
     keep = jax.random.bernoulli(s["key"], 1 - a["rate"], s["x"].shape)

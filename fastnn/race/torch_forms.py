@@ -275,6 +275,11 @@ def absolute_error(torch, s, a):
 
 
 @_form
+def huber_error(torch, s, a):
+    return lambda: torch.nn.functional.huber_loss(s["y"], s["t"], reduction="none", delta=a["delta"]).mean(1)
+
+
+@_form
 def dropout(torch, s, a):
     return lambda: torch.dropout(s["x"], a["rate"], True)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn.kernels import loss as k
-from fastnn.kernels import metric
+from fastnn.kernels import metric, robust
 from tests.cases import Case
 
 SHAPES = ((1, 1), (3, 2), (4, 10), (2, 15), (3, 16), (2, 17), (5, 31), (2, 33), (0, 10), (900, 10), (3, 300), (9, 784))
@@ -49,6 +49,8 @@ KERNELS = (
     (k.binary_cross_entropy, ("p",)), (k.binary_cross_entropy_grad, ()),
     (k.squared_error, ("y", "t")), (k.squared_error_grad, ()),
     (k.absolute_error, ("y", "t")), (k.absolute_error_grad, ()),
+    (robust.huber_error, ("y", "t")), (robust.huber_error_grad, ()),
+    (robust.log_cosh_error, ("y", "t")), (robust.log_cosh_error_grad, ()),
     (metric.sparse_categorical_hits, ()), (metric.categorical_hits, ()), (metric.binary_hits, ()),
 )
 
@@ -64,6 +66,9 @@ for kernel, grad in KERNELS:
             CASES.append(Case(kernel, inputs(kernel, shape), {"label_smoothing": 0.2}, f"{shape},smooth", terms,
                               grad=grad))
     CASES.append(Case(kernel, inputs(kernel, (9, 21), hard=True), {}, "hard", 24, small=False))
+for kernel in (robust.huber_error, robust.huber_error_grad):
+    CASES.append(Case(kernel, inputs(kernel, (4, 19)), {"delta": 0.25}, "delta=0.25", 13,
+                      grad=("y", "t") if kernel is robust.huber_error else (), small=False))
 CASES.append(Case(metric.binary_hits, inputs(metric.binary_hits, (4, 19)), {"threshold": 0.25}, "threshold=0.25"))
 
 for n in (0, 1, 15, 16, 17, 33, 300, 5000):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fastnn.kernels import loss as k
-from fastnn.kernels import metric, single, tables
+from fastnn.kernels import metric, robust, single, tables
+from fastnn.kernels.spec import Array
 
 BACKENDS = ["numpy", *(["native"] if tables.native_available() else [])]
 RNG = np.random.default_rng(11)
@@ -89,6 +90,31 @@ def test_errors_agree_with_torch(kernel, gradient, name, backend):
     dy, = single.run(gradient, G, Z, T, backend=backend)
     t = torch.tensor(T.astype(np.float64))
     torch_check(torch, Z, lambda y: getattr(torch.nn.functional, name)(y, t, reduction="none").mean(1), losses, dy)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("delta", [0.3, 1.0, 5.0])
+def test_huber_agrees_with_torch(delta, backend):
+    torch = pytest.importorskip("torch")
+    losses, = single.run(robust.huber_error, Z, T, backend=backend, delta=delta)
+    dy, = single.run(robust.huber_error_grad, G, Z, T, backend=backend, delta=delta)
+    t = torch.tensor(T.astype(np.float64))
+    torch_check(torch, Z, lambda y: torch.nn.functional.huber_loss(y, t, reduction="none", delta=delta).mean(1), losses,
+                dy)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_log_cosh_from_smallest_to_largest_errors(backend):
+    d = np.array([[0.0], [1e-20], [1e-6], [-1e-3], [0.5], [-3.0], [19.9], [-20.1], [1e30]], np.float32)
+    losses, = single.run(robust.log_cosh_error, d, 0 * d, backend=backend)
+    small, wide = d[:4, 0].astype(float), abs(d[4:, 0].astype(float))
+    want = np.concatenate([small**2 / 2, wide + np.log1p(np.exp(-2 * wide)) - np.log(2)])
+    np.testing.assert_allclose(losses, want, rtol=5e-7, atol=1e-38)
+    nan, = single.run(robust.log_cosh_error, np.full((1, 3), np.nan, np.float32), np.zeros((1, 3), np.float32),
+                      backend=backend)
+    assert np.isnan(nan[0])
+    with pytest.raises(ValueError, match="delta above 0, got 0"):
+        robust.huber_error.infer(Array((2, 3)), Array((2, 3)), delta=0.0)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

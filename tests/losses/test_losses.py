@@ -222,7 +222,6 @@ def test_weights_of_rows_count_for_each_of_their_steps():
     (lambda: MeanSquaredError()([1.0, 2.0], [1.0, 2.0], [1.0, 2.0, 3.0]), r"sample_weight has shape \(3,\)"),
     (lambda: MeanSquaredError(reduction="men"), "did you mean 'mean'"),
     (lambda: CategoricalCrossentropy(label_smoothing=2), r"label_smoothing must be in \[0, 1\]; got 2"),
-    (lambda: SparseCategoricalCrossentropy(ignore_class=3), "sample weight 0"),
     (lambda: BinaryCrossentropy(axis=1), "axis=1"),
     (lambda: losses.get("mze"), "Unknown loss 'mze'"),
     (lambda: losses.get(3), "not 3"),

@@ -126,6 +126,31 @@ def test_class_weight_is_a_weight_for_each_row(digits):
     same(by_class, by_row)
 
 
+def test_class_weights_are_checked_against_the_outputs(digits):
+    x, y = digits
+    few = y < 2  # class 2 is not in the data, but the model has it
+    weighted, _ = fit_weights(x[few], y[few], class_weight={0: 2.0, 2: 3.0})
+    same(weighted, fit_weights(x[few], y[few], sample_weight=np.where(y[few] == 0, 2.0, 1.0))[0])
+    model = network()
+    for fit in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match="class_weight names class 3, but the classes are 0 to 2"):
+            fit(x, y, class_weight={3: 1.0})
+    batches = [(x[:50], np.zeros(50)), (x[50:], y[50:])]  # the first batch lacks classes
+    model.fit(batches.__iter__(), steps_per_epoch=2, class_weight={2: 3.0}, verbose=0)
+    with pytest.raises(ValueError, match="names class 3"):
+        model.fit(iter(batches), steps_per_epoch=2, class_weight={3: 3.0}, verbose=0)
+    with pytest.raises(ValueError, match=r"one-hot rows \(n, 3\), but its shape is \(150, 2\)"):
+        model.fit(x, np.stack([y, y], 1), class_weight={1: 3.0}, verbose=0)
+
+
+def test_balanced_class_weights(digits):
+    x, y = digits
+    y = np.where(np.arange(150) % 10 == 0, y, 0)
+    rows = np.bincount(y)
+    by_class, _ = fit_weights(x, y, class_weight="balanced")
+    same(by_class, fit_weights(x, y, sample_weight=(150 / (3 * rows))[y])[0])
+
+
 def test_metrics_are_weighted_only_where_asked(digits):
     x, y = digits
     weights = np.random.default_rng(0).random(150)

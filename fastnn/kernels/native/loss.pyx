@@ -41,6 +41,14 @@ cdef extern from "loss.h" nogil:
                          int64_t rest) noexcept nogil
         void (*absolute_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows,
                               int64_t columns) noexcept nogil
+        void (*huber)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns, int64_t rest,
+                      float delta) noexcept nogil
+        void (*huber_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows, int64_t columns,
+                           float delta) noexcept nogil
+        void (*log_cosh)(float *losses, const float *y, const float *t, int64_t rows, int64_t columns,
+                         int64_t rest) noexcept nogil
+        void (*log_cosh_grad)(float *dy, const float *g, const float *y, const float *t, int64_t rows,
+                              int64_t columns) noexcept nogil
         float (*weighted_sum)(const float *values, const float *weights, int64_t n, float scale) noexcept nogil
         int64_t (*argmax)(const float *p, int64_t columns) noexcept nogil
         void (*binary_hits)(float *hits, const float *p, const float *t, int64_t rows, int64_t columns,
@@ -338,6 +346,68 @@ cdef void binary_hits(void *const *buf, const int64_t *dim, const double *attr,
     fnn_loss(ops()).binary_hits(hits + r, p + r * columns, t + r * columns, n, columns, <float> threshold)
 
 
+cdef void huber_error(void *const *buf, const int64_t *dim, const double *attr,
+                      int64_t first, int64_t last) noexcept nogil:
+    cdef float *losses = <float *> buf[0]
+    cdef const float *y = <const float *> buf[1]
+    cdef const float *t = <const float *> buf[2]
+    cdef int64_t rows = dim[0]
+    cdef int64_t columns = dim[1]
+    cdef int64_t group = dim[2]
+    cdef double delta = attr[0]
+    cdef int64_t r = first * group
+    cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
+    # near = np.minimum(np.abs(y - t), delta);  losses = (near * (np.abs(y - t) - near / 2)).mean(1)
+    fnn_loss(ops()).huber(losses + r, y + r * columns, t + r * columns, n, columns, rest, <float> delta)
+
+
+cdef void huber_error_grad(void *const *buf, const int64_t *dim, const double *attr,
+                           int64_t first, int64_t last) noexcept nogil:
+    cdef float *dy = <float *> buf[0]
+    cdef const float *g = <const float *> buf[1]
+    cdef const float *y = <const float *> buf[2]
+    cdef const float *t = <const float *> buf[3]
+    cdef int64_t rows = dim[0]
+    cdef int64_t columns = dim[1]
+    cdef int64_t group = dim[2]
+    cdef double delta = attr[0]
+    cdef int64_t r = first * group
+    cdef int64_t n = least(last * group, rows) - r
+    # dy = np.clip(y - t, -delta, delta) * g[:, None] / columns
+    fnn_loss(ops()).huber_grad(dy + r * columns, g + r, y + r * columns, t + r * columns, n, columns, <float> delta)
+
+
+cdef void log_cosh_error(void *const *buf, const int64_t *dim, const double *attr,
+                         int64_t first, int64_t last) noexcept nogil:
+    cdef float *losses = <float *> buf[0]
+    cdef const float *y = <const float *> buf[1]
+    cdef const float *t = <const float *> buf[2]
+    cdef int64_t rows = dim[0]
+    cdef int64_t columns = dim[1]
+    cdef int64_t group = dim[2]
+    cdef int64_t r = first * group
+    cdef int64_t n = least(last * group, rows) - r
+    cdef int64_t rest = (rows - r - n) * columns
+    # losses = np.log(np.cosh(y - t)).mean(1)
+    fnn_loss(ops()).log_cosh(losses + r, y + r * columns, t + r * columns, n, columns, rest)
+
+
+cdef void log_cosh_error_grad(void *const *buf, const int64_t *dim, const double *attr,
+                              int64_t first, int64_t last) noexcept nogil:
+    cdef float *dy = <float *> buf[0]
+    cdef const float *g = <const float *> buf[1]
+    cdef const float *y = <const float *> buf[2]
+    cdef const float *t = <const float *> buf[3]
+    cdef int64_t rows = dim[0]
+    cdef int64_t columns = dim[1]
+    cdef int64_t group = dim[2]
+    cdef int64_t r = first * group
+    cdef int64_t n = least(last * group, rows) - r
+    # dy = np.tanh(y - t) * g[:, None] / columns
+    fnn_loss(ops()).log_cosh_grad(dy + r * columns, g + r, y + r * columns, t + r * columns, n, columns)
+
+
 cdef void weighted_sum(void *const *buf, const int64_t *dim, const double *attr,
                        int64_t first, int64_t last) noexcept nogil:
     cdef float *total = <float *> buf[0]
@@ -417,6 +487,10 @@ KERNELS = {
     "squared_error_grad": <uintptr_t> &squared_error_grad,
     "absolute_error": <uintptr_t> &absolute_error,
     "absolute_error_grad": <uintptr_t> &absolute_error_grad,
+    "huber_error": <uintptr_t> &huber_error,
+    "huber_error_grad": <uintptr_t> &huber_error_grad,
+    "log_cosh_error": <uintptr_t> &log_cosh_error,
+    "log_cosh_error_grad": <uintptr_t> &log_cosh_error_grad,
     "binary_hits": <uintptr_t> &binary_hits,
     "weighted_sum": <uintptr_t> &weighted_sum,
     "weighted_sum_grad": <uintptr_t> &weighted_sum_grad,

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import robust
 from ..loss import HIGH, LOW
 from .form import form, helper
-from .math import exp, fma, larger, log, log1p, log1p_finite, sigmoid
+from .math import exp, expm1, fma, larger, log, log1p, log1p_finite, sigmoid, smaller, tanh
 from .rows import row_argmax, row_dot, row_each, row_map, row_softmax, row_sum, row_total
 
 f4 = np.float32
 NAN = f4(np.nan)
 LOW, HIGH = f4(LOW), f4(HIGH)
+FAR, LOG_2 = f4(robust.FAR), f4(0.69314718)
 
 
 @helper
@@ -266,6 +268,59 @@ def absolute_error_grad(dy, g, y, t, rows, columns, group, first, last):
     """dy = np.sign(y - t) * g / columns"""
     for r in rows_of(first, last, group, rows):
         row_map(scaled_sign, dy[r], y[r], t[r], g[r] * f4(1.0 / columns))
+
+
+@helper
+def huber(y, t, delta):
+    far = abs(y - t)
+    near = smaller(far, delta)
+    return near * (far - f4(0.5) * near)
+
+
+@helper
+def clipped_difference(y, t, delta, factor):
+    return smaller(larger(y - t, -delta), delta) * factor
+
+
+@helper
+def log_cosh(y, t):
+    far = abs(y - t)
+    e = expm1(smaller(far, FAR))
+    near = log1p_finite(e * e / (f4(2.0) + f4(2.0) * e))
+    return near if far < FAR else far - LOG_2
+
+
+@helper
+def scaled_tanh(y, t, factor):
+    return tanh(y - t) * factor
+
+
+@form(losses="f4 rows", y="f4 rows columns", t="f4 rows columns")
+def huber_error(losses, y, t, delta, rows, columns, group, first, last):
+    """losses = (near * (np.abs(y - t) - near / 2)).mean(1), near = np.minimum(np.abs(y - t), delta)"""
+    for r in rows_of(first, last, group, rows):
+        losses[r] = row_total(huber, y[r], t[r], delta) * f4(1.0 / columns)
+
+
+@form(dy="f4 rows columns", g="f4 rows", y="f4 rows columns", t="f4 rows columns")
+def huber_error_grad(dy, g, y, t, delta, rows, columns, group, first, last):
+    """dy = np.clip(y - t, -delta, delta) * g / columns"""
+    for r in rows_of(first, last, group, rows):
+        row_map(clipped_difference, dy[r], y[r], t[r], delta, g[r] * f4(1.0 / columns))
+
+
+@form(losses="f4 rows", y="f4 rows columns", t="f4 rows columns")
+def log_cosh_error(losses, y, t, rows, columns, group, first, last):
+    """losses = np.log(np.cosh(y - t)).mean(1)"""
+    for r in rows_of(first, last, group, rows):
+        losses[r] = row_total(log_cosh, y[r], t[r]) * f4(1.0 / columns)
+
+
+@form(dy="f4 rows columns", g="f4 rows", y="f4 rows columns", t="f4 rows columns")
+def log_cosh_error_grad(dy, g, y, t, rows, columns, group, first, last):
+    """dy = np.tanh(y - t) * g / columns"""
+    for r in rows_of(first, last, group, rows):
+        row_map(scaled_tanh, dy[r], y[r], t[r], g[r] * f4(1.0 / columns))
 
 
 # ---------------------------------------------------------------------- one number

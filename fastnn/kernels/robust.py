@@ -1,0 +1,101 @@
+"""Losses of ``d = y - t`` in which large errors count less than in squares: the mean over each row, as in `loss`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .loss import RowLoss, both_sides
+from .spec import Array, Call, register
+
+FAR = 20.0  #: from here on log(cosh(d)) is abs(d) - log(2) to the last bit, also in float64
+
+
+@register
+class huber_error(RowLoss):
+    """Mean over each row of ``d**2 / 2`` where ``abs(d) <= delta``, else of ``delta * abs(d) - delta**2 / 2``.
+
+    Slots: losses (M); y, t (M,N); both have a gradient.
+
+    References
+    ----------
+    Huber (1964), Robust estimation of a location parameter, Annals of Mathematical Statistics 35(1).
+
+    Examples
+    --------
+    >>> huber_error(np.array([[1.0, 3.0]]), np.array([[0.0, 0.0]]), delta=1.0)
+    array([1.5])
+    """
+
+    name = "huber_error"
+    inputs = ("y", "t")
+    attrs = {"delta": 1.0}
+    flops_per_element = 6
+
+    def infer(self, *inputs: Array, delta: float) -> tuple[Array, ...]:
+        if not 0 < delta < math.inf:
+            raise ValueError(f"{self.name} needs a finite delta above 0, got {delta}.")
+        return super().infer(*inputs)
+
+    def numpy(self, y, t, delta):
+        far = np.abs(y - t)
+        near = np.minimum(far, delta)
+        return (near * (far - near / 2)).mean(1)
+
+    def gradient(self, call: Call, losses=None):
+        def grad(g, y, t):
+            return huber_error_grad(g, y, t, delta=call.attr("delta"))
+
+        return both_sides(grad, call, losses)
+
+
+@register
+class huber_error_grad(RowLoss):
+    """``dy = clip(y - t, -delta, delta) * g / N``. Slots: dy (M,N); g (M), y, t (M,N)."""
+
+    name = "huber_error_grad"
+    outputs = ("dy",)
+    inputs = ("g", "y", "t")
+    attrs = {"delta": 1.0}
+
+    def numpy(self, g, y, t, delta):
+        return np.clip(y - t, -delta, delta) * (g[:, None] / y.shape[1])
+
+
+@register
+class log_cosh_error(RowLoss):
+    """Mean over each row of ``log(cosh(d))``, as ``log1p(expm1(abs(d))**2 / (2 * exp(abs(d))))``: exact for small d.
+
+    Slots: losses (M); y, t (M,N); both have a gradient.
+
+    Examples
+    --------
+    >>> log_cosh_error(np.array([[1.0, 1000.0]]), np.zeros((1, 2))).round(4)
+    array([499.8703])
+    """
+
+    name = "log_cosh_error"
+    inputs = ("y", "t")
+    flops_per_element = 40
+
+    def numpy(self, y, t):
+        far = np.abs(y - t)
+        e = np.expm1(np.minimum(far, FAR))
+        return np.where(far < FAR, np.log1p(e * e / (2 + 2 * e)), far - math.log(2)).mean(1, dtype=y.dtype)
+
+    def gradient(self, call: Call, losses=None):
+        return both_sides(log_cosh_error_grad, call, losses)
+
+
+@register
+class log_cosh_error_grad(RowLoss):
+    """``dy = tanh(y - t) * g / N``. Slots: dy (M,N); g (M), y, t (M,N)."""
+
+    name = "log_cosh_error_grad"
+    outputs = ("dy",)
+    inputs = ("g", "y", "t")
+    flops_per_element = 24
+
+    def numpy(self, g, y, t):
+        return np.tanh(y - t) * (g[:, None] / y.shape[1])
