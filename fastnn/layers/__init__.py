@@ -11,10 +11,12 @@ from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
 from .normalization import BatchNormalization
 from .operation import Operation
+from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, InputLayer, Operation, Reshape)}
+    Activation, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, GroupNormalization, InputLayer,
+    LayerNormalization, Operation, RMSNormalization, Reshape, UnitNormalization)}
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -49,5 +51,4 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = ["Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dropout", "Flatten", "Input",
-           "InputLayer", "Layer", "Operation", "Reshape", "add", "concatenate", "deserialize", "serialize"]
+__all__ = [*(name for name in KNOWN), "Input", "Layer", "add", "concatenate", "deserialize", "serialize"]

@@ -72,6 +72,53 @@ def norm(**arguments):
                 meaning, [(None, (4,), "at least one axis"), ((2, 3), (2, 4), "built for 3 features")], trained=True)
 
 
+def row_norm(**arguments):
+    """LayerNormalization with these arguments."""
+    def make(**k):
+        return layers.LayerNormalization(gamma_initializer="random_normal", beta_initializer="random_normal",
+                                         **arguments, **k)
+
+    def meaning(layer, training, x):
+        axes = layer.axis if isinstance(layer.axis, list) else [layer.axis]
+        axes = tuple(sorted(a % x.ndim for a in axes))
+        y = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + layer.epsilon)
+        shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        y = y * layer.gamma.numpy().reshape(shape) if layer.scale else y
+        return y + layer.beta.numpy().reshape(shape) if layer.center else y
+
+    several = "axis" in arguments
+    return Case(f"LayerNormalization-{'-'.join(arguments) or 'plain'}{arguments.get('axis', '')}", make,
+                [(4, 3, 5), (2, 7, 17)] if several else [(1, 1), (5, 3), (17, 16), (33, 31), (4, 3, 5)], meaning,
+                [] if several else [(None, (4,), "axis is -1"),
+                                    *([((2, 3), (2, 4), "built for features of shape (3,)")] if any(
+                                        arguments.get(n, True) for n in ("scale", "center")) else [])])
+
+
+def rms_meaning(layer, training, x):
+    return x / np.sqrt(np.square(x).mean(-1, keepdims=True) + layer.epsilon) * layer.scale.numpy()
+
+
+def group(groups, **arguments):
+    def make(**k):
+        return layers.GroupNormalization(groups, gamma_initializer="random_normal", beta_initializer="random_normal",
+                                         **arguments, **k)
+
+    def meaning(layer, training, x):
+        axis = layer.axis % x.ndim
+        z = np.moveaxis(x, axis, 1)
+        parts = z.reshape(len(z), z.shape[1] if groups == -1 else groups, -1)
+        z = ((parts - parts.mean(2, keepdims=True)) / np.sqrt(parts.var(2, keepdims=True) + layer.epsilon)).reshape(
+            z.shape)
+        shape = (-1, *[1] * (z.ndim - 2))
+        z = z * layer.gamma.numpy().reshape(shape) if layer.scale else z
+        z = z + layer.beta.numpy().reshape(shape) if layer.center else z
+        return np.moveaxis(z, 1, axis)
+
+    inputs = [(5, 6), (17, 34), (4, 3, 2, 8), (3, 5, 2)] if groups in (2, -1) else [(5, 6), (3, 6, 4)]
+    return Case(f"GroupNormalization-{groups}{'-'.join(arguments)}", make, inputs, meaning,
+                [] if groups == -1 else [(None, (3, 5), "can't be parted"), ((2, 6), (2, 12), "built for 6 channels")])
+
+
 def activation(name):
     return Case(f"Activation-{name}", lambda **k: layers.Activation(name, **k), [*SIZES, (2, 3, 5)],
                 lambda layer, training, x: act(name, x), kinked=name == "relu")
@@ -80,6 +127,15 @@ def activation(name):
 CASES = [
     *(dense(a) for a in (None, "relu", "tanh", "sigmoid", "elu", "selu", "silu", "softmax", "softplus")),
     dense("relu", bias=False),
+    row_norm(), row_norm(center=False), row_norm(scale=False), row_norm(center=False, scale=False),
+    row_norm(axis=1), row_norm(axis=[1, 2]), row_norm(axis=[-1, 1], epsilon=0.1),
+    Case("RMSNormalization", lambda **k: layers.RMSNormalization(**k), [*SIZES, (4, 3, 5)], rms_meaning,
+         [(None, (4,), "axis is -1"), ((2, 3), (2, 4), "built for features of shape (3,)")]),
+    Case("UnitNormalization", lambda **k: layers.UnitNormalization(**k), [(5, 3), (17, 16), (33, 31), (4, 3, 5)],
+         lambda layer, training, x: x / np.sqrt(np.square(x).sum(-1, keepdims=True)), [(None, (4,), "axis is -1")]),
+    Case("UnitNormalization-axis", lambda **k: layers.UnitNormalization([1, 2], **k), [(4, 3, 5)],
+         lambda layer, training, x: x / np.sqrt(np.square(x).sum((1, 2), keepdims=True))),
+    group(2), group(-1), group(3, axis=1), group(2, center=False), group(2, scale=False),
     norm(), norm(center=False), norm(scale=False), norm(momentum=0.5, epsilon=0.1), norm(unbiased_moving_variance=True),
     *(activation(a) for a in ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "silu", "softmax", "softplus",
                               "exponential")),
