@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from ..spelling import unknown
-from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, Reshape
+from .core import Activation, ActivityRegularization, Dense, Dropout, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
 from .normalization import BatchNormalization
@@ -15,8 +15,12 @@ from .row_normalization import GroupNormalization, LayerNormalization, RMSNormal
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, GroupNormalization, InputLayer,
+    Activation, ActivityRegularization, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, GroupNormalization, InputLayer,
     LayerNormalization, Operation, RMSNormalization, Reshape, UnitNormalization)}
+
+
+#: ends of the names of arguments that may be objects of classes of users
+OWN_KINDS = ("_constraint", "_initializer", "_regularizer")
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -48,6 +52,8 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
                 raise ValueError(f"The {key} {name!r} of the layer {config.get('name', '?')!r} is a function that the "
                                  f"file does not hold; give it with custom_objects={{{name!r}: ...}}.")
             found[key] = custom_objects[name]
+        elif isinstance(value, dict) and key.endswith(OWN_KINDS) and value.get("class_name") in custom_objects:
+            found[key] = custom_objects[value["class_name"]].from_config(value.get("config") or {})
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import activations, initializers
+from .. import activations, constraints, initializers, regularizers
 from ..kernels.dense import dense
 from ..kernels.dropout import dropout
 from ..seeds import from_config, key_pair, seed_sequence, to_config
@@ -62,6 +62,9 @@ class Dense(Layer):
     activation : name or function; computed at the edge of the product where it can be.
     use_bias : whether there is a bias.
     kernel_initializer, bias_initializer : see `fastnn.initializers`.
+    kernel_regularizer, bias_regularizer, activity_regularizer : see `fastnn.regularizers`; the penalty of the
+        activity, which is the output, is divided by the batch's size.
+    kernel_constraint, bias_constraint : see `fastnn.constraints`.
 
     Notes
     -----
@@ -78,7 +81,8 @@ class Dense(Layer):
     """
 
     def __init__(self, units: int, activation=None, use_bias: bool = True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", **kwargs: Any):
+                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None,
+                 bias_constraint=None, **kwargs: Any):
         super().__init__(**kwargs)
         if isinstance(units, bool) or not isinstance(units, int | np.integer) or units < 1:
             raise ValueError(f"Dense {self.name}: units is {units!r}; a positive whole number is wanted.")
@@ -86,14 +90,18 @@ class Dense(Layer):
         self.activation = activations.get(activation)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer, self.bias_regularizer = map(regularizers.get, (kernel_regularizer, bias_regularizer))
+        self.kernel_constraint, self.bias_constraint = map(constraints.get, (kernel_constraint, bias_constraint))
         self.kernel = self.bias = None
 
     def build(self, input_shape) -> None:
         if len(input_shape) < 2:
             raise ValueError(f"Dense {self.name} wants samples with at least one axis; got the shape {input_shape}.")
-        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel",
+                                      regularizer=self.kernel_regularizer, constraint=self.kernel_constraint)
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias",
+                                        regularizer=self.bias_regularizer, constraint=self.bias_constraint)
 
     def call(self, x):
         if x.shape[-1] != self.kernel.shape[0]:
@@ -109,7 +117,11 @@ class Dense(Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "activation": activations.serialize(self.activation),
                 "use_bias": self.use_bias, "kernel_initializer": initializers.serialize(self.kernel_initializer),
-                "bias_initializer": initializers.serialize(self.bias_initializer)}
+                "bias_initializer": initializers.serialize(self.bias_initializer),
+                "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+                "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+                "kernel_constraint": constraints.serialize(self.kernel_constraint),
+                "bias_constraint": constraints.serialize(self.bias_constraint)}
 
 
 class Activation(Layer):
@@ -166,6 +178,36 @@ class Dropout(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": to_config(self.seed)}
+
+
+class ActivityRegularization(Layer):
+    """Adds ``l1 * sum(abs(x)) + l2 * sum(x**2)``, divided by the batch's size, to the loss; x passes unchanged.
+
+    Parameters
+    ----------
+    l1, l2 : the factors, numbers of 0 or more.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> model = fastnn.Sequential([fastnn.layers.ActivityRegularization(l1=0.5)])
+    >>> model.compile("sgd", "mse")
+    >>> model.evaluate(np.ones((4, 3)), np.ones((4, 3)), verbose=0)
+    1.5
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
+        self.l1, self.l2 = self.activity_regularizer.l1, self.activity_regularizer.l2
+        self.built = True
+
+    def call(self, x):
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "l1": self.l1, "l2": self.l2}
+        del config["activity_regularizer"]
+        return config
 
 
 class Flatten(Layer):

@@ -7,31 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers, ops
+from .. import ops
 from ..kernels.norm import row_norm
 from .layer import Layer
+from .named_weights import NamedWeights
 
 
-class _PerSample(Layer):
-    """Base: arguments and weights of the layers below."""
-
-    weight_names: tuple[str, ...] = ()  #: the weights that there may be; a layer without one holds None for it
+class _PerSample(NamedWeights):
+    """Base: arguments of the layers below."""
 
     def __init__(self, epsilon: float, **kwargs: Any):
-        given = {name: kwargs.pop(f"{name}_initializer") for name in self.weight_names}
         super().__init__(**kwargs)
         if isinstance(epsilon, bool | str) or not 0 < epsilon < math.inf:
             raise ValueError(f"{type(self).__name__} {self.name}: epsilon is {epsilon!r}; a positive number is wanted.")
         self.epsilon = float(epsilon)
-        self.initializers = {name: initializers.get(i) for name, i in given.items()}
-        for name in self.weight_names:
-            setattr(self, name, None)
-
-    def _add(self, name: str, shape: tuple[int, ...]) -> None:
-        setattr(self, name, self.add_weight(shape, self.initializers[name], name=name))
-
-    def _weight_config(self) -> dict[str, Any]:
-        return {f"{name}_initializer": initializers.serialize(i) for name, i in self.initializers.items()}
 
     def _axes(self, shape) -> tuple[int, ...]:
         """The layer's `axis` counted from the front, without the batch."""
@@ -80,6 +69,7 @@ class LayerNormalization(_PerSample):
     axis : the axis, or a list of axes, to normalise over; not the batch.
     epsilon : inside the root. 1e-3 as in Keras; PyTorch has 1e-5.
     center, scale : whether there is a beta, a gamma (with the shape of these axes).
+    beta_initializer, gamma_initializer, beta_regularizer ... : of these weights, as for Dense.
 
     References
     ----------
@@ -94,11 +84,10 @@ class LayerNormalization(_PerSample):
            [ 0.,  0.]], dtype=float32)
     """
 
-    weight_names = ("gamma", "beta")
+    weight_names = {"gamma": "ones", "beta": "zeros"}
 
-    def __init__(self, axis=-1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
-                 beta_initializer="zeros", gamma_initializer="ones", **kwargs: Any):
-        super().__init__(epsilon, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer, **kwargs)
+    def __init__(self, axis=-1, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any):
+        super().__init__(epsilon, **kwargs)
         self.axis, self.center, self.scale = self._check_axis(axis), bool(center), bool(scale)
 
     def build(self, input_shape) -> None:
@@ -118,7 +107,7 @@ class LayerNormalization(_PerSample):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon, "center": self.center,
-                "scale": self.scale, **self._weight_config()}
+                "scale": self.scale}
 
 
 class RMSNormalization(_PerSample):
@@ -141,10 +130,11 @@ class RMSNormalization(_PerSample):
     array([[0.8485, 1.1314]], dtype=float32)
     """
 
-    weight_names = ("scale",)
+    weight_names = {"scale": "ones"}
+    only_made = True
 
     def __init__(self, axis=-1, epsilon: float = 1e-6, **kwargs: Any):
-        super().__init__(epsilon, scale_initializer="ones", **kwargs)
+        super().__init__(epsilon, **kwargs)
         self.axis = self._check_axis(axis)
 
     def build(self, input_shape) -> None:
@@ -200,6 +190,7 @@ class GroupNormalization(_PerSample):
     axis : the channels' axis.
     epsilon : inside the root. 1e-3 as in Keras; PyTorch has 1e-5.
     center, scale : whether there is a beta, a gamma.
+    beta_initializer, gamma_initializer, beta_regularizer ... : of these weights, as for Dense.
 
     References
     ----------
@@ -213,11 +204,11 @@ class GroupNormalization(_PerSample):
     array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
 
-    weight_names = ("gamma", "beta")
+    weight_names = {"gamma": "ones", "beta": "zeros"}
 
     def __init__(self, groups: int = 32, axis: int = -1, epsilon: float = 1e-3, center: bool = True,
-                 scale: bool = True, beta_initializer="zeros", gamma_initializer="ones", **kwargs: Any):
-        super().__init__(epsilon, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer, **kwargs)
+                 scale: bool = True, **kwargs: Any):
+        super().__init__(epsilon, **kwargs)
         if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1 and groups != -1:
             raise ValueError(f"GroupNormalization {self.name}: groups is {groups!r}; a positive whole number is "
                              "wanted, or -1 for one group for each channel.")
@@ -262,4 +253,4 @@ class GroupNormalization(_PerSample):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self.groups, "axis": self.axis, "epsilon": self.epsilon,
-                "center": self.center, "scale": self.scale, **self._weight_config()}
+                "center": self.center, "scale": self.scale}

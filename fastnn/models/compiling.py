@@ -117,6 +117,12 @@ class Compiled:
             self.optimizer.build(self._compiled_variables)
         return self._compiled_variables
 
+    def _regularized(self) -> list:
+        """The variables whose regularizers count: those that are trained (as `trainable` was at compile)."""
+        if self._compiled_variables is None:
+            self._read_trainable()
+        return self._compiled_variables
+
     def _need_compiled(self, method: str) -> None:
         if not self.compiled:
             raise RuntimeError(f"Model {self.name}: call compile before {method}.")
