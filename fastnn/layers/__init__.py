@@ -6,17 +6,28 @@ import inspect
 from typing import Any
 
 from ..spelling import unknown
-from .core import Activation, ActivityRegularization, Dense, Dropout, Flatten, Input, InputLayer, Reshape
+from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
 from .normalization import BatchNormalization
 from .operation import Operation
+from .preprocessing import Normalization, Rescaling
+from .regularization import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, ActivityRegularization, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, GroupNormalization, InputLayer,
-    LayerNormalization, Operation, RMSNormalization, Reshape, UnitNormalization)}
+    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, Flatten,
+    GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, Normalization, Operation,
+    RMSNormalization, Rescaling, Reshape, SpatialDropout1D, SpatialDropout2D, UnitNormalization)}
 
 
 #: ends of the names of arguments that may be objects of classes of users
@@ -57,4 +68,8 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = [*(name for name in KNOWN), "Input", "Layer", "add", "concatenate", "deserialize", "serialize"]
+__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
+           "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input", "InputLayer",
+           "Layer", "LayerNormalization", "Normalization", "Operation", "RMSNormalization", "Rescaling", "Reshape",
+           "SpatialDropout1D", "SpatialDropout2D", "UnitNormalization", "add", "concatenate", "deserialize",
+           "serialize"]

@@ -1,4 +1,4 @@
-"""Dense, Activation, Dropout, and the layers that only change shapes."""
+"""Dense, Activation, and the layers that only change shapes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
 from ..kernels.dense import dense
-from ..kernels.dropout import dropout
-from ..seeds import from_config, key_pair, seed_sequence, to_config
 from .layer import Layer
 from .symbolic import KerasTensor, Node
 
@@ -144,70 +142,6 @@ class Activation(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
-
-
-class Dropout(Layer):
-    """Inverted dropout: in training, zero a share of the inputs and scale the rest by 1 / (1 - rate).
-
-    Which inputs are zeroed is a function of (seed, layer, step) alone, made by Philox4x32-10: no mask is
-    stored, and neither threads nor resuming change it.
-
-    Parameters
-    ----------
-    rate : share of zeros, in [0, 1).
-    seed : int, or None to take the next of the package's seeds.
-
-    References
-    ----------
-    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting. (The paper
-    scales at test time instead; all libraries scale in training.)
-    """
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        if not isinstance(rate, int | float | np.number) or isinstance(rate, bool) or not 0 <= rate < 1:
-            raise ValueError(f"Dropout {self.name}: rate is {rate!r}; a number in [0, 1) is wanted.")
-        self.rate, self.seed = float(rate), seed_sequence(from_config(seed))
-        self.keys = key_pair(self.seed)
-        self.built = True
-
-    def call(self, x, training=False):
-        if not training or self.rate == 0:
-            return x
-        return dropout(x, x.graph.step(), rate=self.rate, key0=self.keys[0], key1=self.keys[1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": to_config(self.seed)}
-
-
-class ActivityRegularization(Layer):
-    """Adds ``l1 * sum(abs(x)) + l2 * sum(x**2)``, divided by the batch's size, to the loss; x passes unchanged.
-
-    Parameters
-    ----------
-    l1, l2 : the factors, numbers of 0 or more.
-
-    Examples
-    --------
-    >>> import numpy as np, fastnn
-    >>> model = fastnn.Sequential([fastnn.layers.ActivityRegularization(l1=0.5)])
-    >>> model.compile("sgd", "mse")
-    >>> model.evaluate(np.ones((4, 3)), np.ones((4, 3)), verbose=0)
-    1.5
-    """
-
-    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
-        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
-        self.l1, self.l2 = self.activity_regularizer.l1, self.activity_regularizer.l2
-        self.built = True
-
-    def call(self, x):
-        return x
-
-    def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "l1": self.l1, "l2": self.l2}
-        del config["activity_regularizer"]
-        return config
 
 
 class Flatten(Layer):

@@ -40,6 +40,7 @@ class Compiled:
         self._compiled_variables: list | None = None
         self._outputs_of: dict[tuple, Any] = {}
         self.history = None
+        self._samples = 0  # batches that `predict` has drawn with noise
 
     def _forget_programs(self) -> None:
         """The layers have changed: nothing that was derived from them holds."""

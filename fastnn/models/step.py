@@ -175,11 +175,11 @@ class StepProgram:
 
 
 class InferenceProgram:
-    """A model on one batch of float32 rows, training off."""
+    """A model on one batch of float32 rows, training off; with `sampling`, dropout and other noise are on."""
 
-    def __init__(self, fn, shapes, dtypes, name: str, training: bool = False):
+    def __init__(self, fn, shapes, dtypes, name: str, training: bool = False, sampling: bool = False):
         graph = Graph(f"{name} inference, batch {shapes[0][0]}")
-        graph.training = training
+        graph.training, graph.sampling = training, sampling
         tensors = [graph.feed(f"x{i}", s, d) for i, (s, d) in enumerate(zip(shapes, dtypes))]
         with graph.active():
             self.nest = fn(tensors)

@@ -138,12 +138,14 @@ class Graph:
     feeds : name -> Tensor whose value is copied in before each step.
     fetches : name -> Tensor whose value is copied out after each step.
     training : what layers take for ``training=None``.
+    sampling : whether dropout and other noise are on without training: each step then is one sample of the output.
     losses : (layer, scalar tensor) pairs: what layers add to the loss.
     """
 
     def __init__(self, name: str = "program"):
         self.name = name
         self.training = False
+        self.sampling = False
         self.calls: list[Call] = []
         self.scalars: list[tuple[Any, Tensor]] = []
         self.sources: dict[str, Tensor] = {}

@@ -119,6 +119,18 @@ def group(groups, **arguments):
                 [] if groups == -1 else [(None, (3, 5), "can't be parted"), ((2, 6), (2, 12), "built for 6 channels")])
 
 
+def normalization(**arguments):
+    def meaning(layer, training, x):
+        kept = {a % x.ndim for a in layer.axis}
+        shape = [n if i in kept else 1 for i, n in enumerate(x.shape)]
+        mean, deviation = (np.asarray(v, np.float64).reshape(shape) for v in (layer.mean, np.sqrt(layer.variance)))
+        return x * deviation + mean if layer.invert else (x - mean) / deviation
+
+    given = "-".join(f"{k}={v}" for k, v in arguments.items())
+    return Case(f"Normalization-{given or 'plain'}", lambda **k: layers.Normalization(**arguments, **k), [(4, 3, 5)],
+                meaning, [] if given else [(None, (4,), "axis is (-1,)"), ((2, 3), (2, 4), "features of shape (3,)")])
+
+
 def activation(name):
     return Case(f"Activation-{name}", lambda **k: layers.Activation(name, **k), [*SIZES, (2, 3, 5)],
                 lambda layer, training, x: act(name, x), kinked=name == "relu")
@@ -142,6 +154,24 @@ CASES = [
     Case("Dropout", lambda **k: layers.Dropout(0.4, seed=3, **k), [(5, 3), (33, 31)],
          lambda layer, training, x: None if training else x, trained=True),
     Case("Dropout-nothing", lambda **k: layers.Dropout(0.0, **k), [(5, 3)], lambda layer, training, x: x),
+    *(Case(name, lambda make=make, **k: make(**k), inputs,
+           lambda layer, training, x: None if training else x, wrong, trained=True) for name, make, inputs, wrong in (
+        ("Dropout-noise-shape", lambda **k: layers.Dropout(0.4, noise_shape=(None, 1, None), **k), [(4, 3, 5)], []),
+        ("AlphaDropout", lambda **k: layers.AlphaDropout(0.3, **k), [(5, 3), (4, 3, 5)], []),
+        ("AlphaDropout-noise-shape", lambda **k: layers.AlphaDropout(0.3, [None, 1], **k), [(5, 3)], []),
+        ("GaussianDropout", lambda **k: layers.GaussianDropout(0.3, **k), [(5, 3), (4, 3, 5)], []),
+        ("GaussianNoise", lambda **k: layers.GaussianNoise(0.3, **k), [(5, 3), (4, 3, 5)], []),
+        ("SpatialDropout1D", lambda **k: layers.SpatialDropout1D(0.4, **k), [(4, 3, 5)], [(None, (2, 3), "3 axes")]),
+        ("SpatialDropout2D", lambda **k: layers.SpatialDropout2D(0.4, **k), [(4, 3, 2, 5)],
+         [(None, (2, 3, 4), "4 axes")]),
+        ("SpatialDropout2D-first", lambda **k: layers.SpatialDropout2D(0.4, "channels_first", **k), [(4, 3, 2, 5)],
+         []))),
+    Case("ActivityRegularization", lambda **k: layers.ActivityRegularization(0.1, 0.2, **k), [(5, 3)],
+         lambda layer, training, x: x),
+    Case("Rescaling", lambda **k: layers.Rescaling(0.5, -1, **k), [(5, 3), (2, 3, 4)],
+         lambda layer, training, x: x * 0.5 - 1),
+    normalization(), normalization(invert=True), normalization(axis=1), normalization(axis=(1, 2)),
+    normalization(axis=None), normalization(mean=1.5, variance=4.0), normalization(mean=[0.0] * 5, variance=[2.0] * 5),
     Case("Flatten", lambda **k: layers.Flatten(**k), [(5, 3), (4, 3, 5), (2, 1, 1, 2), (3,)],
          lambda layer, training, x: x.reshape(len(x), -1)),
     Case("Reshape", lambda **k: layers.Reshape((2, -1), **k), [(5, 4), (3, 2, 5)],
