@@ -1,4 +1,4 @@
-/* Column statistics and per-column affine maps: the inner loops of batch normalisation.
+/* Column statistics and per-column affine maps: the inner loops of batch normalisation; at the end those of rows.
  *
  * A block is `rows` x `columns` floats inside a matrix whose rows are `stride` apart; `end` is the
  * first address behind the whole matrix (vector loads may run over a row's end, never over `end`).
@@ -38,6 +38,20 @@ struct fnn_norm_ops {
                    int64_t columns, double n, double n_var, double epsilon, double rate);
     /* r = 1 / sqrt(v + epsilon) */
     void (*rsqrt)(float *r, const float *v, int64_t columns, double epsilon);
+
+    /* One row of n floats by its own statistics; sums along it have 16 lanes and one tree, gamma and beta may be NULL.
+     * mean = centered ? sum(x) / n : 0;  rstd = 1 / sqrt(sum((x - mean)**2) * share + epsilon);
+     * y = (x - mean) * rstd * gamma + beta */
+    void (*row)(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta, int64_t n,
+                int centered, float share, double epsilon);
+    /* g = dy * gamma;  xhat = (x - mean) * rstd;
+     * dx = rstd * (g - (centered ? sum(g) / n : 0) - xhat * sum(g * xhat) * share) */
+    void (*row_backward)(float *dx, const float *dy, const float *x, const float *gamma, float mean, float rstd,
+                         int64_t n, int centered, float share);
+    /* dbeta[c] += sum_r dy[r,c];  dgamma[c] += sum_r dy[r,c] * ((x[r,c] - mean[r,0]) * rstd[r,0]), row by row; the rows
+     * of dy and x are `stride` floats apart, those of mean and rstd `step` */
+    void (*row_parameters)(float *dgamma, float *dbeta, const float *dy, const float *x, const float *mean,
+                           const float *rstd, int64_t rows, int64_t columns, int64_t stride, int64_t step);
 };
 
 #endif

@@ -21,6 +21,7 @@ from __future__ import annotations
 from . import (
     activations,
     callbacks,
+    constraints,
     initializers,
     kernels,
     layers,
@@ -30,6 +31,7 @@ from . import (
     ops,
     optimizers,
     program,
+    regularizers,
     utils,
 )
 from .kernels.user import elementwise, kernel
@@ -59,7 +61,7 @@ def __getattr__(name: str):
 
 
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
-           "check_kernel", "cpu_info", "datasets", "elementwise", "files", "get_backend", "get_num_threads",
-           "gradients", "initializers", "kernel", "kernels", "layers", "losses", "lr_find", "metrics", "models", "ops",
-           "optimizers", "program", "race", "roofline", "set_backend", "set_num_threads", "traced", "update_rule",
-           "utils", "value_and_grad"]
+           "check_kernel", "constraints", "cpu_info", "datasets", "elementwise", "files", "get_backend",
+           "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers", "losses", "lr_find",
+           "metrics", "models", "ops", "optimizers", "program", "race", "regularizers", "roofline", "set_backend",
+           "set_num_threads", "traced", "update_rule", "utils", "value_and_grad"]

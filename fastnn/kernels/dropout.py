@@ -117,16 +117,16 @@ class dropout(Kernel):
 
 
 class _Random(Kernel):
-    """Random arrays of `shape`, float32, the same bits in every backend; without gradient."""
+    """Random arrays of `shape`, the same bits in every backend; float32, or those numbers as float64. No gradient."""
 
     inputs = ("step",)
     dims = ("N",)
-    hidden = ("shape",)
+    hidden = ("shape", "dtype")
 
-    def infer(self, step, *, key0, key1, shape, **attrs):
+    def infer(self, step, *, key0, key1, shape, dtype, **attrs):
         _check_step(self.name, step)
         _check_keys(self.name, key0, key1)
-        return (Array(tuple(shape), np.dtype(np.float32)),)
+        return (Array(tuple(shape), np.dtype(dtype)),)
 
     def sizes(self, call: Call):
         return (call["y"].size,)
@@ -155,12 +155,12 @@ class random_uniform(_Random):
     """
 
     name = "random_uniform"
-    attrs = {"key0": ..., "key1": ..., "low": 0.0, "high": 1.0, "shape": ...}
+    attrs = {"key0": ..., "key1": ..., "low": 0.0, "high": 1.0, "shape": ..., "dtype": "float32"}
 
-    def numpy(self, step, *, key0, key1, low, high, shape):
+    def numpy(self, step, *, key0, key1, low, high, shape, dtype):
         u = np.stack(self.words(step, key0, key1, shape), 1).reshape(-1)[: math.prod(shape)]
         u = (u >> 8).astype(np.float32) * np.float32(2**-24)
-        return (np.float32(low) + u * np.float32(high - low)).reshape(shape)
+        return (np.float32(low) + u * np.float32(high - low)).reshape(shape).astype(dtype, copy=False)
 
 
 @register
@@ -178,9 +178,9 @@ class random_normal(_Random):
     """
 
     name = "random_normal"
-    attrs = {"key0": ..., "key1": ..., "mean": 0.0, "stddev": 1.0, "shape": ...}
+    attrs = {"key0": ..., "key1": ..., "mean": 0.0, "stddev": 1.0, "shape": ..., "dtype": "float32"}
 
-    def numpy(self, step, *, key0, key1, mean, stddev, shape):
+    def numpy(self, step, *, key0, key1, mean, stddev, shape, dtype):
         f4 = np.float32
         a, b = self.words(step, key0, key1, shape)
         radius = np.sqrt(f4(-2) * log_plain(((a >> 1) | 1).astype(f4) * f4(2**-31)))
@@ -192,7 +192,7 @@ class random_normal(_Random):
         x, y = np.where(q & 1, sin, cos), np.where(q & 1, cos, sin)
         z = np.stack([radius * np.where((q + 1) & 2, -x, x), radius * np.where(q & 2, -y, y)], 1)
         z = f4(mean) + f4(stddev) * z
-        return z.reshape(-1)[: math.prod(shape)].reshape(shape)
+        return z.reshape(-1)[: math.prod(shape)].reshape(shape).astype(dtype, copy=False)
 
 
 def horner(x: np.ndarray, *coefficients: float) -> np.ndarray:

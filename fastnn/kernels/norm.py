@@ -1,12 +1,14 @@
-"""Batch normalisation, as in training and as in inference, with its gradients.
+"""Batch normalisation, per column, and layer normalisation, per row, with their gradients.
 
-x is a matrix of M rows and N columns; everything happens per column. A tile is a block of columns.
+x is a matrix of M rows and N columns. A tile is a block of columns where statistics are those of columns, and a group
+of rows where they are those of rows.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from .activation import rows_per_tile
 from .spec import Array, Call, Kernel, blocks, like, register
 
 NARROW, WIDEST, LARGE = 64, 256, 1 << 19  #: columns of a tile; elements beyond which tiles are wide
@@ -232,3 +234,209 @@ class batch_norm_inference_grad(BatchNorm):
         rstd = 1 / np.sqrt(moving_var + epsilon)
         dgamma, dbeta = batch_norm_grad_parameters.numpy(dy, x, moving_mean, rstd)
         return dy * (rstd if gamma is None else rstd * gamma), dgamma, dbeta
+
+
+# ---------------------------------------------------------------------- statistics of rows
+
+KINDS = ("layer", "rms", "unit")  #: which mean is taken off, and what the sum of squares is divided by
+
+
+def _rows(kind: str, x, epsilon: float):
+    """(mean, rstd) of each row."""
+    mean = x.mean(1) if kind == "layer" else np.zeros(len(x), x.dtype)
+    squares = np.square(x - mean[:, None])
+    return mean, 1 / np.sqrt((squares.sum(1) if kind == "unit" else squares.mean(1)) + epsilon)
+
+
+class RowNorm(Kernel):
+    """Base of the kernels on rows: x is (M, N), gamma and beta hold N numbers for each of P kinds of row.
+
+    Row r takes part r % P of gamma: P is 1 in layer normalisation and the number of groups in group normalisation.
+    """
+
+    dims = ("M", "N", "P")
+    attrs = {"kind": "layer"}
+    choices = {"kind": KINDS}
+    matrices: tuple[str, ...] = ("x",)
+    flops_per_element = 7
+
+    def infer(self, *inputs: Array | None, **attrs) -> tuple[Array, ...]:
+        slots = dict(zip(self.inputs, inputs, strict=True))
+        x = slots[self.matrices[0]]
+        if x.ndim != 2 or x.dtype.kind != "f" or x.shape[1] == 0:
+            raise ValueError(f"{self.name} needs a float matrix of at least one column, got shape {x.shape} and "
+                             f"dtype {x.dtype}.")
+        rows, columns = x.shape
+        width = None
+        for name, a in slots.items():
+            if a is None:
+                continue
+            if name in ("gamma", "beta"):
+                fits = a.ndim == 1 and a.size and a.size % columns == 0 and rows % (a.size // columns) == 0
+                fits = fits and width in (None, a.size)
+                width, wanted = a.size, f"a vector of {columns} floats for each kind of row, of which {rows} rows " \
+                                        "are a multiple, as gamma and beta both have them"
+            else:
+                shape = x.shape if name in self.matrices else x.shape[:1]
+                fits, wanted = a.shape == shape, f"floats of shape {shape}"
+            if not fits or a.dtype.kind != "f":
+                raise ValueError(f"{self.name} needs {name} as {wanted} beside {self.matrices[0]} of shape {x.shape}, "
+                                 f"got shape {a.shape} and dtype {a.dtype}.")
+        return self._outputs(x, attrs)
+
+    def _outputs(self, x: Array, attrs) -> tuple[Array, ...]:
+        return tuple(like(x) if name in ("y", "dx") else like(x, x.shape[:1]) for name in self.outputs)
+
+    def sizes(self, call: Call) -> tuple[int, int, int]:
+        rows, columns = call[self.matrices[0]].shape
+        wide = next((a for a in (call[n] for n in self.inputs if n in ("gamma", "beta")) if a is not None), None)
+        return rows, columns, 1 if wide is None else wide.size // columns
+
+    def tiles(self, call: Call) -> int:
+        rows, columns, _ = self.sizes(call)
+        return blocks(rows, rows_per_tile(columns))
+
+    def terms(self, call: Call) -> int:
+        """Sums along the row in 16 lanes; means, roots and products around them."""
+        return 24 + call[self.matrices[0]].shape[1] // 8
+
+    def flops(self, call: Call) -> float:
+        return float(self.flops_per_element * call[self.matrices[0]].size)
+
+
+@register
+class row_norm(RowNorm):
+    """Normalise each row by its own statistics, then scale and shift it.
+
+        layer  mean = x.mean(1);  rstd = 1 / sqrt(mean((x - mean)**2) + epsilon)
+        rms    mean = 0;          rstd = 1 / sqrt(mean(x**2) + epsilon)
+        unit   mean = 0;          rstd = 1 / sqrt(sum(x**2) + epsilon)
+        y = (x - mean) * rstd * gamma + beta
+
+    The mean is taken off before squares are summed: a row stays in cache between the two passes, and no digit is lost
+    where the mean is large. Row r of x takes gamma[r % P], gamma seen as (P, N). mean and rstd are kept for the
+    gradient.
+
+    Slots: y (M,N), mean, rstd (M) written; x (M,N); gamma, beta (P*N), optional.
+
+    References
+    ----------
+    Ba, Kiros & Hinton (2016), Layer normalization, arXiv:1607.06450. Zhang & Sennrich (2019), Root mean square layer
+    normalization, arXiv:1910.07467. Wu & He (2018), Group normalization, arXiv:1803.08494.
+
+    Examples
+    --------
+    >>> y, mean, rstd = row_norm(np.array([[1.0, 3.0]]), None, None, kind="layer", epsilon=0.0)
+    >>> y, mean
+    (array([[-1.,  1.]]), array([2.]))
+    """
+
+    name = "row_norm"
+    outputs = ("y", "mean", "rstd")
+    inputs = ("x", "gamma", "beta")
+    optional = ("gamma", "beta")
+    attrs = {"kind": "layer", "epsilon": 1e-3}
+
+    def numpy(self, x, gamma, beta, kind, epsilon):
+        mean, rstd = _rows(kind, x, epsilon)
+        y = (x - mean[:, None]) * rstd[:, None]
+        if gamma is not None:
+            y = (y.reshape(-1, gamma.size) * gamma).reshape(x.shape)
+        if beta is not None:
+            y = (y.reshape(-1, beta.size) + beta).reshape(x.shape)
+        return y, mean, rstd
+
+    def units(self, x, gamma, beta, kind, epsilon):
+        mean, rstd = _rows(kind, x, epsilon)  # the mean is rounded before it is subtracted
+        size = np.abs(mean * rstd)[:, None]
+        if gamma is not None:
+            size = (np.broadcast_to(size, x.shape).reshape(-1, gamma.size) * np.abs(gamma)).reshape(x.shape)
+        return {"y": size}
+
+    def gradient(self, call: Call, y=None, **grads):
+        if y is None:
+            return {}
+        x, gamma, beta, mean, rstd = call["x"], call["gamma"], call["beta"], call["mean"], call["rstd"]
+        found = {}
+        if needs(call, "x"):
+            found["x"] = row_norm_grad(y, x, gamma, mean, rstd, kind=call.attr("kind"))
+        if needs(call, "gamma", "beta") and (gamma is not None or beta is not None):
+            width = (gamma if gamma is not None else beta).size
+            found["gamma"], found["beta"] = row_norm_grad_parameters(y, x, mean, rstd, width=width)
+        return found
+
+
+@register
+class row_norm_grad(RowNorm):
+    """Gradient of `row_norm` by x, through mean and rstd.
+
+        g = dy * gamma;  xhat = (x - mean) * rstd
+        layer  dx = rstd * (g - mean(g) - xhat * mean(g * xhat))
+        rms    dx = rstd * (g - xhat * mean(g * xhat))
+        unit   dx = rstd * (g - xhat * sum(g * xhat))
+
+    Slots: dx (M,N); dy, x (M,N), gamma (P*N), optional, mean, rstd (M).
+    """
+
+    name = "row_norm_grad"
+    outputs = ("dx",)
+    inputs = ("dy", "x", "gamma", "mean", "rstd")
+    optional = ("gamma",)
+    matrices = ("dy", "x")
+    flops_per_element = 11
+
+    def numpy(self, dy, x, gamma, mean, rstd, kind):
+        g = dy if gamma is None else (dy.reshape(-1, gamma.size) * gamma).reshape(dy.shape)
+        r = rstd[:, None]
+        xhat = (x - mean[:, None]) * r
+        along = (g * xhat).sum(1, keepdims=True) / (1 if kind == "unit" else x.shape[1])
+        return r * (g - (g.mean(1, keepdims=True) if kind == "layer" else 0) - xhat * along)
+
+    def units(self, dy, x, gamma, mean, rstd, kind):
+        g = np.abs(dy if gamma is None else (dy.reshape(-1, gamma.size) * gamma).reshape(dy.shape))
+        xhat = np.abs(x - mean[:, None]) * rstd[:, None]
+        along = (g * xhat).sum(1, keepdims=True) / (1 if kind == "unit" else x.shape[1])
+        return {"dx": rstd[:, None] * (g + (g.mean(1, keepdims=True) if kind == "layer" else 0) + xhat * along)}
+
+
+@register
+class row_norm_grad_parameters(RowNorm):
+    """Gradients of `row_norm` by gamma and beta: sums down the rows, 256 at a time.
+
+        dgamma = (dy * (x - mean) * rstd).reshape(-1, width).sum(0);  dbeta = dy.reshape(-1, width).sum(0)
+
+    A tile is 64 columns of the matrices seen with rows of `width` = P*N numbers.
+
+    Slots: dgamma, dbeta (width); dy, x (M,N), mean, rstd (M).
+    """
+
+    name = "row_norm_grad_parameters"
+    outputs = ("dgamma", "dbeta")
+    inputs = ("dy", "x", "mean", "rstd")
+    dims = ("M", "N", "width")
+    attrs = {"width": ...}
+    choices = {}
+    hidden = ("width",)
+    matrices = ("dy", "x")
+    flops_per_element = 5
+
+    def _outputs(self, x: Array, attrs) -> tuple[Array, ...]:
+        width = attrs["width"]
+        if width < 1 or width % x.shape[1] or x.size % width:
+            raise ValueError(f"{self.name}: width is {width}; rows of {x.shape[1]} must make it up, and it the whole "
+                             f"of shape {x.shape}.")
+        return like(x, (width,)), like(x, (width,))
+
+    def numpy(self, dy, x, mean, rstd, width):
+        xhat = (x - mean[:, None]) * rstd[:, None]
+        return (dy * xhat).reshape(-1, width).sum(0), dy.reshape(-1, width).sum(0)
+
+    def sizes(self, call: Call) -> tuple[int, int, int]:
+        return *call["x"].shape, call.attr("width")
+
+    def tiles(self, call: Call) -> int:
+        return blocks(call.attr("width"), NARROW)
+
+    def terms(self, call: Call) -> int:
+        rows = call["x"].size // call.attr("width")
+        return 16 + min(rows, 256) + blocks(rows, 256)

@@ -6,15 +6,32 @@ import inspect
 from typing import Any
 
 from ..spelling import unknown
-from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, Reshape
+from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
 from .normalization import BatchNormalization
 from .operation import Operation
+from .preprocessing import Normalization, Rescaling
+from .regularization import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
+from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, InputLayer, Operation, Reshape)}
+    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, Flatten,
+    GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, Normalization, Operation,
+    RMSNormalization, Rescaling, Reshape, SpatialDropout1D, SpatialDropout2D, UnitNormalization)}
+
+
+#: ends of the names of arguments that may be objects of classes of users
+OWN_KINDS = ("_constraint", "_initializer", "_regularizer")
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -46,8 +63,13 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
                 raise ValueError(f"The {key} {name!r} of the layer {config.get('name', '?')!r} is a function that the "
                                  f"file does not hold; give it with custom_objects={{{name!r}: ...}}.")
             found[key] = custom_objects[name]
+        elif isinstance(value, dict) and key.endswith(OWN_KINDS) and value.get("class_name") in custom_objects:
+            found[key] = custom_objects[value["class_name"]].from_config(value.get("config") or {})
     return found
 
 
-__all__ = ["Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dropout", "Flatten", "Input",
-           "InputLayer", "Layer", "Operation", "Reshape", "add", "concatenate", "deserialize", "serialize"]
+__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
+           "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input", "InputLayer",
+           "Layer", "LayerNormalization", "Normalization", "Operation", "RMSNormalization", "Rescaling", "Reshape",
+           "SpatialDropout1D", "SpatialDropout2D", "UnitNormalization", "add", "concatenate", "deserialize",
+           "serialize"]

@@ -1,4 +1,4 @@
-"""Dense, Activation, Dropout, and the layers that only change shapes."""
+"""Dense, Activation, and the layers that only change shapes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import activations, initializers
+from .. import activations, constraints, initializers, regularizers
 from ..kernels.dense import dense
-from ..kernels.dropout import dropout
-from ..seeds import from_config, key_pair, seed_sequence, to_config
 from .layer import Layer
 from .symbolic import KerasTensor, Node
 
@@ -62,6 +60,9 @@ class Dense(Layer):
     activation : name or function; computed at the edge of the product where it can be.
     use_bias : whether there is a bias.
     kernel_initializer, bias_initializer : see `fastnn.initializers`.
+    kernel_regularizer, bias_regularizer, activity_regularizer : see `fastnn.regularizers`; the penalty of the
+        activity, which is the output, is divided by the batch's size.
+    kernel_constraint, bias_constraint : see `fastnn.constraints`.
 
     Notes
     -----
@@ -78,7 +79,8 @@ class Dense(Layer):
     """
 
     def __init__(self, units: int, activation=None, use_bias: bool = True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", **kwargs: Any):
+                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None,
+                 bias_constraint=None, **kwargs: Any):
         super().__init__(**kwargs)
         if isinstance(units, bool) or not isinstance(units, int | np.integer) or units < 1:
             raise ValueError(f"Dense {self.name}: units is {units!r}; a positive whole number is wanted.")
@@ -86,14 +88,18 @@ class Dense(Layer):
         self.activation = activations.get(activation)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer, self.bias_regularizer = map(regularizers.get, (kernel_regularizer, bias_regularizer))
+        self.kernel_constraint, self.bias_constraint = map(constraints.get, (kernel_constraint, bias_constraint))
         self.kernel = self.bias = None
 
     def build(self, input_shape) -> None:
         if len(input_shape) < 2:
             raise ValueError(f"Dense {self.name} wants samples with at least one axis; got the shape {input_shape}.")
-        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel",
+                                      regularizer=self.kernel_regularizer, constraint=self.kernel_constraint)
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias",
+                                        regularizer=self.bias_regularizer, constraint=self.bias_constraint)
 
     def call(self, x):
         if x.shape[-1] != self.kernel.shape[0]:
@@ -109,7 +115,11 @@ class Dense(Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "activation": activations.serialize(self.activation),
                 "use_bias": self.use_bias, "kernel_initializer": initializers.serialize(self.kernel_initializer),
-                "bias_initializer": initializers.serialize(self.bias_initializer)}
+                "bias_initializer": initializers.serialize(self.bias_initializer),
+                "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+                "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+                "kernel_constraint": constraints.serialize(self.kernel_constraint),
+                "bias_constraint": constraints.serialize(self.bias_constraint)}
 
 
 class Activation(Layer):
@@ -132,40 +142,6 @@ class Activation(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
-
-
-class Dropout(Layer):
-    """Inverted dropout: in training, zero a share of the inputs and scale the rest by 1 / (1 - rate).
-
-    Which inputs are zeroed is a function of (seed, layer, step) alone, made by Philox4x32-10: no mask is
-    stored, and neither threads nor resuming change it.
-
-    Parameters
-    ----------
-    rate : share of zeros, in [0, 1).
-    seed : int, or None to take the next of the package's seeds.
-
-    References
-    ----------
-    Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting. (The paper
-    scales at test time instead; all libraries scale in training.)
-    """
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        if not isinstance(rate, int | float | np.number) or isinstance(rate, bool) or not 0 <= rate < 1:
-            raise ValueError(f"Dropout {self.name}: rate is {rate!r}; a number in [0, 1) is wanted.")
-        self.rate, self.seed = float(rate), seed_sequence(from_config(seed))
-        self.keys = key_pair(self.seed)
-        self.built = True
-
-    def call(self, x, training=False):
-        if not training or self.rate == 0:
-            return x
-        return dropout(x, x.graph.step(), rate=self.rate, key0=self.keys[0], key1=self.keys[1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": to_config(self.seed)}
 
 
 class Flatten(Layer):

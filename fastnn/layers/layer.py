@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers
-from ..program.graph import Graph, Tensor
+from .. import constraints, initializers, regularizers
+from ..program.graph import Graph, Tensor, current_graph
 from ..program.variable import Variable
 from .symbolic import KerasTensor, Node, flatten, map_tree
 
@@ -58,7 +58,7 @@ class Layer:
     takes_integers = False  #: whether integers in arrays mean places, and not quantities to compute with
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None,
-                 input_shape=None, input_dim: int | None = None, **unknown: Any):
+                 input_shape=None, input_dim: int | None = None, activity_regularizer=None, **unknown: Any):
         if unknown:
             raise TypeError(f"{type(self).__name__} takes no argument {sorted(unknown)[0]!r}.")
         object.__setattr__(self, "_sublayers", [])
@@ -69,6 +69,7 @@ class Layer:
         if dtype not in (None, "float32", "float64"):
             raise ValueError(f"Layer {self.name}: dtype is {dtype!r}; float32 and float64 can be computed with.")
         self.dtype = dtype or "float32"
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = bool(trainable)
         self.built = False
         self.nodes: list[Node] = []
@@ -95,6 +96,8 @@ class Layer:
         config: dict[str, Any] = {"name": self.name, "trainable": self._trainable}
         if self.dtype != "float32":
             config["dtype"] = self.dtype
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         return config
 
     @classmethod
@@ -111,18 +114,21 @@ class Layer:
     # ------------------------------------------------------------------ variables
 
     def add_weight(self, shape=None, initializer="glorot_uniform", dtype: str | None = None, trainable: bool = True,
-                   name: str | None = None) -> Variable:
+                   name: str | None = None, regularizer=None, constraint=None) -> Variable:
         """Make a variable of this layer.
 
         Parameters
         ----------
         shape : tuple of ints; () by default.
         initializer : name, instance or function, see `fastnn.initializers`.
+        regularizer : what of it is added to the loss, see `fastnn.regularizers`.
+        constraint : what it is brought back to after each update, see `fastnn.constraints`.
         """
         name = name or f"weight_{len(self._variables)}"
         shape = tuple(int(s) for s in (shape or ()))
         value = initializers.get(initializer)(shape, dtype or self.dtype)
-        v = Variable(value, name=name, trainable=trainable, dtype=dtype or self.dtype)
+        v = Variable(value, name=name, trainable=trainable, dtype=dtype or self.dtype,
+                     regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint))
         v.path = f"{self.name}/{name}"
         self._variables.append(v)
         return v
@@ -263,12 +269,59 @@ class Layer:
             kwargs = {k: v for k, v in kwargs.items() if k != "training"}
             graph.training = before if training is None else bool(training)
             try:
-                with graph.note(self.name):
-                    return self.call(*args, **kwargs)
+                return self._call_in(graph, args, kwargs)
             finally:
                 graph.training = before
+        return self._call_in(graph, args, kwargs)
+
+    def _call_in(self, graph: Graph, args: tuple, kwargs: dict[str, Any]):
         with graph.note(self.name):
-            return self.call(*args, **kwargs)
+            outputs = self.call(*args, **kwargs)
+            if self.activity_regularizer is not None:
+                for y in flatten(outputs):  # divided by the batch's size, as Keras does
+                    self.add_loss(self.activity_regularizer(y) * (1 / max(y.shape[0], 1)))
+        return outputs
+
+    # ------------------------------------------------------------------ what is added to the loss
+
+    def add_loss(self, loss) -> None:
+        """Add a scalar tensor to the loss that is trained on and reported; for use inside `call`.
+
+        Parameters
+        ----------
+        loss : a scalar tensor, or a list of them, made of the layer's inputs or weights.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> class Quiet(fastnn.layers.Layer):
+        ...     def call(self, x):
+        ...         self.add_loss(0.1 * fastnn.ops.mean(fastnn.ops.square(x)))
+        ...         return x
+        >>> model = fastnn.Sequential([Quiet()])
+        >>> model.compile("sgd", "mse")
+        >>> round(model.evaluate(np.ones((4, 1)), np.ones((4, 1)), verbose=0), 6)
+        0.1
+        """
+        graph = current_graph()
+        for one in loss if isinstance(loss, list | tuple) else [loss]:
+            if graph is None or not isinstance(one, Tensor) or one.shape:
+                raise ValueError(f"Layer {self.name}: add_loss takes scalar tensors, inside of call; got {one!r}.")
+            graph.losses.append((self, one))
+
+    @property
+    def losses(self) -> list:
+        """What this layer and those below add to the loss.
+
+        Inside a program of one's own: tensors, those of `add_loss` and of activity regularizers first. Outside: the
+        penalties of the trainable weights, as numbers.
+        """
+        graph, below = current_graph(), {id(layer) for layer in self._flatten_layers()}
+        held = [v for v in self.trainable_variables if v.regularizer is not None]
+        if graph is None:
+            return [v.regularizer(v.numpy()) for v in held]
+        return [one for layer, one in graph.losses if id(layer) in below] + [
+            v.regularizer(graph.variable(v)) for v in held]
 
     def _ensure_built(self, args: tuple) -> None:
         if self.built:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import initializers
 from ..kernels.norm import batch_norm, batch_norm_inference
-from .layer import Layer
+from .named_weights import NamedWeights
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(NamedWeights):
     """Normalise each feature over the batch, then scale and shift it.
 
     In training ``y = gamma * (x - mean) / sqrt(var + epsilon) + beta`` with the batch's mean and
@@ -23,6 +22,7 @@ class BatchNormalization(Layer):
     momentum : of the moving averages; 1 minus what PyTorch calls momentum.
     epsilon : inside the root. 1e-3 as in Keras; PyTorch has 1e-5.
     center, scale : whether there is a beta, a gamma.
+    beta_initializer, gamma_initializer, beta_regularizer ... : of the weights, as for Dense.
     unbiased_moving_variance : multiply the batch variance by n/(n-1) before averaging it, as the
         paper's Algorithm 2 and PyTorch do; Keras does not.
 
@@ -40,10 +40,10 @@ class BatchNormalization(Layer):
            [ 1.]], dtype=float32)
     """
 
+    weight_names = {"beta": "zeros", "gamma": "ones", "moving_mean": "zeros", "moving_variance": "ones"}
+
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
-                 scale: bool = True, beta_initializer="zeros", gamma_initializer="ones",
-                 moving_mean_initializer="zeros", moving_variance_initializer="ones",
-                 unbiased_moving_variance: bool = False, **kwargs: Any):
+                 scale: bool = True, unbiased_moving_variance: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNormalization {self.name}: momentum is {momentum!r}; a number in [0, 1] is wanted.")
@@ -52,10 +52,6 @@ class BatchNormalization(Layer):
         self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
         self.unbiased_moving_variance = bool(unbiased_moving_variance)
-        self.initializers = {name: initializers.get(i) for name, i in dict(
-            beta=beta_initializer, gamma=gamma_initializer, moving_mean=moving_mean_initializer,
-            moving_variance=moving_variance_initializer).items()}
-        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape) -> None:
         if len(input_shape) < 2:
@@ -66,12 +62,11 @@ class BatchNormalization(Layer):
                              f"{input_shape} can hold the features.")
         n = (input_shape[-1],)
         if self.scale:
-            self.gamma = self.add_weight(n, self.initializers["gamma"], name="gamma")
+            self._add("gamma", n)
         if self.center:
-            self.beta = self.add_weight(n, self.initializers["beta"], name="beta")
-        self.moving_mean = self.add_weight(n, self.initializers["moving_mean"], name="moving_mean", trainable=False)
-        self.moving_variance = self.add_weight(n, self.initializers["moving_variance"], name="moving_variance",
-                                               trainable=False)
+            self._add("beta", n)
+        self._add("moving_mean", n, trainable=False)
+        self._add("moving_variance", n, trainable=False)
 
     def call(self, x, training=False):
         if x.shape[-1] != self.moving_mean.shape[0]:
@@ -89,7 +84,8 @@ class BatchNormalization(Layer):
         return y.reshape(x.shape)
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon,
-                  "center": self.center, "scale": self.scale,
-                  "unbiased_moving_variance": self.unbiased_moving_variance}
-        return {**config, **{f"{n}_initializer": initializers.serialize(i) for n, i in self.initializers.items()}}
+        config = super().get_config()
+        for name in ("moving_mean", "moving_variance"):  # Keras has no such arguments for what is not trained
+            del config[f"{name}_regularizer"], config[f"{name}_constraint"]
+        return {**config, "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon,
+                "center": self.center, "scale": self.scale, "unbiased_moving_variance": self.unbiased_moving_variance}

@@ -40,6 +40,7 @@ class Compiled:
         self._compiled_variables: list | None = None
         self._outputs_of: dict[tuple, Any] = {}
         self.history = None
+        self._samples = 0  # batches that `predict` has drawn with noise
 
     def _forget_programs(self) -> None:
         """The layers have changed: nothing that was derived from them holds."""
@@ -115,6 +116,12 @@ class Compiled:
             self._read_trainable()
         if self.optimizer is not None:
             self.optimizer.build(self._compiled_variables)
+        return self._compiled_variables
+
+    def _regularized(self) -> list:
+        """The variables whose regularizers count: those that are trained (as `trainable` was at compile)."""
+        if self._compiled_variables is None:
+            self._read_trainable()
         return self._compiled_variables
 
     def _need_compiled(self, method: str) -> None:

@@ -96,6 +96,10 @@ def own_objects(model) -> dict[str, Any]:
     found |= {x.function.__name__: x.function for x in leaves if hasattr(x, "function")}
     activations = (getattr(layer, "activation", None) for layer in model._flatten_layers())
     found |= {f.__name__: f for f in activations if f is not None and not isinstance(f, Activation)}
+    rules = [rule for v in model.variables for rule in (v.regularizer, v.constraint)]
+    rules += [layer.activity_regularizer for layer in model._flatten_layers()]
+    makers = (x if hasattr(x, "__name__") else type(x) for x in rules if x is not None)  # functions, classes
+    found |= {x.__name__: x for x in makers if not x.__module__.startswith("fastnn.")}
     return {k: v for k, v in found.items() if k not in ("NoneType", "str", "float")}
 
 

@@ -17,6 +17,7 @@ from ..program.gradient import gradients
 from ..program.graph import Graph, Tensor
 from ..program.program import Program, StaleProgram
 from ..program.variable import layout_epoch
+from . import penalties
 
 CACHE = 16  #: programs that a model keeps; the least recently used goes first
 
@@ -122,13 +123,20 @@ class StepProgram:
                 if share != 1:
                     losses[-1] = losses[-1] * share
         with graph.note("loss"):
+            held = [v for v in model._regularized() if v.regularizer is not None]
+            plain = [v for v in held if penalties.is_plain(v.regularizer)]
+            losses += [one for _, one in graph.losses]
+            losses += [penalties.penalty(graph, v) for v in held if v not in plain]
             loss = losses[0]
             for one in losses[1:]:
                 loss = loss + one
+            whole = loss
+            for v in plain:
+                whole = whole + penalties.penalty(graph, v)
         if loss.shape:
             raise ValueError(f"Model {model.name}: the loss has shape {loss.shape}; with reduction 'none' it can't be "
                              "trained on or averaged.")
-        graph.fetch("loss", loss)
+        graph.fetch("loss", whole)
         for k, (metric, which, weigh, key) in enumerate(model._metrics):
             y = target(which, metric.target_dtype)
             with graph.note("metrics"):
@@ -143,6 +151,8 @@ class StepProgram:
             if not variables:
                 raise ValueError(f"Model {model.name} has no trainable variables: nothing would be trained.")
             grads = gradients(loss, variables)
+            with graph.note("regularizers"):
+                grads = penalties.add_gradients(grads, variables)
             with graph.note("optimizer"):
                 model.optimizer.apply(grads, variables)
 
@@ -165,11 +175,11 @@ class StepProgram:
 
 
 class InferenceProgram:
-    """A model on one batch of float32 rows, training off."""
+    """A model on one batch of float32 rows, training off; with `sampling`, dropout and other noise are on."""
 
-    def __init__(self, fn, shapes, dtypes, name: str, training: bool = False):
+    def __init__(self, fn, shapes, dtypes, name: str, training: bool = False, sampling: bool = False):
         graph = Graph(f"{name} inference, batch {shapes[0][0]}")
-        graph.training = training
+        graph.training, graph.sampling = training, sampling
         tensors = [graph.feed(f"x{i}", s, d) for i, (s, d) in enumerate(zip(shapes, dtypes))]
         with graph.active():
             self.nest = fn(tensors)

@@ -203,11 +203,30 @@ class Trainer(Planner, Compiled):
             raise ValueError(f"Model {self.name}: evaluate got no batch.")
         return self._answer(logs, return_dict)
 
-    def predict(self, x, batch_size: int | None = None, verbose="auto", steps: int | None = None, callbacks=None):
+    def predict(self, x, batch_size: int | None = None, verbose="auto", steps: int | None = None, callbacks=None,
+                mc: int | None = None):
         """Outputs for all rows of x, as NumPy, computed a batch at a time with training off.
 
         A bar is shown if `verbose` is 1 or 2.
+
+        Parameters
+        ----------
+        mc : draw so many samples of each output with dropout (and other noise) on, all else as in inference:
+            Monte-Carlo dropout (Gal & Ghahramani 2016, arXiv:1506.02142). What comes back has an axis for the samples
+            in front; their mean is the prediction, their spread says how sure it is.
+
+        Other arguments as in Keras 3.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> model = fastnn.Sequential([fastnn.Input((4,)), fastnn.layers.Dropout(0.5), fastnn.layers.Dense(2)])
+        >>> samples = model.predict(np.ones((3, 4)), mc=100)
+        >>> samples.shape, samples.mean(0).shape
+        ((100, 3, 2), (3, 2))
         """
+        if mc is not None:
+            return self._sample(x, batch_size, steps, check_steps(mc, "mc"))
         data, steps = adapt(x, steps=steps), check_steps(steps, "steps")
         if isinstance(data, ArrayData):
             size = size_of_batches(batch_size, data.n, steps)
@@ -230,7 +249,18 @@ class Trainer(Planner, Compiled):
         arrays = [np.concatenate(a) if len(a) > 1 else a[0] for a in zip(*(p[1] for p in parts))]
         return nested_like(parts[0][0], arrays)
 
-    def _predict_piece(self, piece: ArrayData, batch: int, run=None, batches: int = 0):
+    def _sample(self, x, batch_size, steps, mc: int):
+        """`predict` with noise, so many times."""
+        data = adapt(x, steps=steps)
+        if not isinstance(data, ArrayData):
+            raise ValueError(f"Model {self.name}: predict with mc goes over the data again and again, so x must be "
+                             "arrays, not a generator or loader.")
+        size = size_of_batches(batch_size, data.n, steps)
+        data = data if steps is None else data.rows(0, min(data.n, steps * size))
+        drawn = [self._predict_piece(data, min(size, data.n), sampling=True) for _ in range(mc)]
+        return nested_like(drawn[0][0], [np.stack(a) for a in zip(*(arrays for _, arrays in drawn))])
+
+    def _predict_piece(self, piece: ArrayData, batch: int, run=None, batches: int = 0, sampling: bool = False):
         """(nest of outputs, their arrays) for all rows of a piece."""
         self._arrange_inputs(piece)
         n, outputs, nest = piece.n, None, None
@@ -244,7 +274,7 @@ class Trainer(Planner, Compiled):
             at = 0
             while at < stop - start:
                 size = min(batch, stop - start - at)
-                inference = self._inference(tuple((size, *a.shape[1:]) for a in rows), piece.x_names)
+                inference = self._inference(tuple((size, *a.shape[1:]) for a in rows), piece.x_names, sampling)
                 if outputs is None:
                     outputs = self._room(inference, n, size)
                     nest = inference.nest
@@ -254,8 +284,11 @@ class Trainer(Planner, Compiled):
                 outs = {f"y{i}": o[start + at : start + at + steps * size].reshape(steps, size, *o.shape[1:])
                         for i, o in enumerate(outputs)}
                 done = 0
-                while done < steps:
-                    done += inference.program.run(steps - done, feeds, outs, done)
+                with inference.program.lock if sampling else contextlib.nullcontext():
+                    if sampling:  # no two batches draw the same numbers, whatever their sizes
+                        inference.program.step, self._samples = self._samples, self._samples + steps
+                    while done < steps:
+                        done += inference.program.run(steps - done, feeds, outs, done)
                 at += steps * size
                 batches += steps
             if one_by_one:
@@ -271,10 +304,10 @@ class Trainer(Planner, Compiled):
                                  "outputs with a row for each row of x.")
         return [np.empty((n, *s[1:]), d) for s, d in inference.shapes]
 
-    def _inference(self, shapes: tuple, names: list[str] | None = None) -> InferenceProgram:
-        return self._step_programs.get(("predict", tuple(names or ()), shapes), lambda: InferenceProgram(
+    def _inference(self, shapes: tuple, names: list[str] | None = None, sampling: bool = False) -> InferenceProgram:
+        return self._step_programs.get(("predict", sampling, tuple(names or ()), shapes), lambda: InferenceProgram(
             lambda tensors: self(shaped_like(names, tensors), training=False), shapes,
-            [np.float32] * len(shapes), self.name))
+            [np.float32] * len(shapes), self.name, sampling=sampling))
 
     def predict_on_batch(self, x):
         """Outputs for one batch, as NumPy: the quick way to predict a row."""

@@ -192,8 +192,6 @@ class Optimizer:
             if v.dtype != variables[0].dtype or v.dtype.kind != "f":
                 raise ValueError(f"{self.name} needs float variables of one dtype; {v.path} has {v.dtype} beside "
                                  f"{variables[0].dtype} of {variables[0].path}.")
-            if v.constraint is not None:
-                raise ValueError(f"{self.name} can't keep the constraint of {v.path} yet; leave it away.")
         if len({id(v) for v in variables}) != len(variables):
             raise ValueError(f"{self.name} was given the same variable twice.")
 
@@ -274,6 +272,7 @@ class Optimizer:
         self._follow(graph)
         if self._clips is None and all(isinstance(g, Tensor) and g.memory.array is not None for g, _ in pairs):
             self._update_each(graph, pairs)
+            self._constrain(graph, [v for _, v in pairs])
             return
         memory = self._gradient_memory()
         for g, v in pairs:
@@ -285,6 +284,15 @@ class Optimizer:
                     g = copy(g)
             g.place(memory, v.offset * v.dtype.itemsize)
         self._update_all(graph, memory, [v for _, v in pairs])
+        self._constrain(graph, [v for _, v in pairs])
+
+    @staticmethod
+    def _constrain(graph: Graph, variables: list[Variable]) -> None:
+        """Bring variables back to where their constraints want them."""
+        for v in variables:
+            if v.constraint is not None:
+                with graph.note(f"{v.path} constraint"):
+                    graph.assign(v, v.constraint(graph.variable(v)))
 
     def _follow(self, graph: Graph) -> None:
         """Variables that moved since the graph read them: its tensors go where they are now."""
@@ -402,6 +410,7 @@ class Optimizer:
                 for i, (_, v) in enumerate(pairs):
                     graph.feed(f"gradient {i}", v.shape, v.dtype).place(memory, v.offset * v.dtype.itemsize)
                 self._update_all(graph, memory, [v for _, v in pairs])
+                self._constrain(graph, [v for _, v in pairs])
                 if len(self._programs) > 7:
                     self._programs.pop(next(iter(self._programs)))
                 self._programs[key] = Program(graph)

@@ -138,11 +138,14 @@ class Graph:
     feeds : name -> Tensor whose value is copied in before each step.
     fetches : name -> Tensor whose value is copied out after each step.
     training : what layers take for ``training=None``.
+    sampling : whether dropout and other noise are on without training: each step then is one sample of the output.
+    losses : (layer, scalar tensor) pairs: what layers add to the loss.
     """
 
     def __init__(self, name: str = "program"):
         self.name = name
         self.training = False
+        self.sampling = False
         self.calls: list[Call] = []
         self.scalars: list[tuple[Any, Tensor]] = []
         self.sources: dict[str, Tensor] = {}
@@ -150,6 +153,7 @@ class Graph:
         self.fetches: dict[str, Tensor] = {}
         self.variables: dict[int, Tensor] = {}
         self.after: list[Callable[[int], None]] = []  # called with the number of steps done
+        self.losses: list[tuple[Any, Tensor]] = []  # (layer, what it adds to the loss)
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
         self._step = None
@@ -230,6 +234,16 @@ class Graph:
             t.variable = v
             self.variables[id(v)] = t
         return self.variables[id(v)]
+
+    def assign(self, v: Variable, value: Tensor) -> None:
+        """Overwrite a variable by a tensor of its shape, at this place of the program."""
+        from ..kernels.elementwise import copy
+
+        if not isinstance(value, Tensor) or value.shape != v.shape or value.dtype != v.dtype:
+            raise ValueError(f"Variable {v.path!r} has shape {v.shape} and dtype {v.dtype}; it can't become {value!r}.")
+        target, written = self.variable(v), copy(value)
+        written.place(target.memory, target.offset)
+        target.memory.writes.append((target.offset, target.offset + target.nbytes))
 
     def bound(self, array: np.ndarray, name: str = "") -> Memory:
         """Memory of an array that lives elsewhere (one `Memory` for each array)."""

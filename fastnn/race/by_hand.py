@@ -79,11 +79,11 @@ def dropout(x, step, rate, key0, key1):
     return x * keep * f4(1 / (1 - rate))
 
 
-def random_uniform(step, key0, key1, low, high, shape):
+def random_uniform(step, key0, key1, low, high, shape, dtype):
     return f4(low) + _random.random(shape, f4) * f4(high - low)
 
 
-def random_normal(step, key0, key1, mean, stddev, shape):
+def random_normal(step, key0, key1, mean, stddev, shape, dtype):
     return f4(mean) + f4(stddev) * _random.standard_normal(shape, f4)
 
 

@@ -153,6 +153,16 @@ def normed(kernel: Kernel):
     return make
 
 
+def row_normed(kernel: Kernel):
+    """Inputs of row normalisation by their slots' names."""
+    def make(rng: Rng, attrs: Mapping, rows: int, columns: int) -> tuple:
+        x = normal(rng, rows, columns) + np.float32(0.5)
+        slots = {"x": x, "dy": normal(rng, rows, columns), "gamma": normal(rng, columns), "beta": normal(rng, columns),
+                 "mean": x.mean(1), "rstd": 1 / np.sqrt(x.var(1) + 1e-3)}
+        return tuple(slots[name] for name in kernel.inputs)
+    return make
+
+
 def normed_product(rng: Rng, attrs: Mapping, M: int, K: int, N: int) -> tuple:
     """Inputs of `norm_dense_grad`."""
     x, dz = normal(rng, M, K), normal(rng, M, N)
@@ -244,6 +254,12 @@ def _table() -> list[Entry]:
     made += [Entry(k, normed(k), ROWS, terms=_down) for k in (
         norm.batch_norm, norm.batch_norm_grad, norm.batch_norm_grad_parameters, norm.batch_norm_inference,
         norm.batch_norm_inference_grad)]
+    made += [
+        Entry(norm.row_norm, row_normed(norm.row_norm), ROWS, terms=_along),
+        Entry(norm.row_norm_grad, row_normed(norm.row_norm_grad), ROWS, terms=_along),
+        Entry(norm.row_norm_grad_parameters, row_normed(norm.row_norm_grad_parameters), ROWS, {},
+              lambda rows, columns: {"width": columns}, _down),
+    ]
     made += [Entry(k, probabilities(k), CLASSES, terms=_along) for k in (
         loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad, loss.softmax_cross_entropy_dense,
         loss.softmax_cross_entropy_dense_grad, loss.cross_entropy, loss.cross_entropy_grad, loss.cross_entropy_dense,

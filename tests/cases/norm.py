@@ -1,4 +1,4 @@
-"""Cases of batch normalisation: rows around the chunk of 256, columns around the vectors and the tiles."""
+"""Cases of batch and row normalisation: rows around the chunk of 256, columns around the vectors and the tiles."""
 
 import numpy as np
 
@@ -72,3 +72,36 @@ def nan_column(rng):
 
 
 CASES.append(Case(k.batch_norm_inference, nan_column, {}, "nan", 8, small=False))
+
+
+# ---------------------------------------------------------------------- statistics of rows
+
+ROWS = ((1, 1, 1), (2, 3, 1), (4, 3, 2), (3, 15, 3), (5, 16, 1), (6, 17, 2), (34, 33, 2), (8, 100, 4), (2, 255, 1),
+        (2, 256, 1), (3, 600, 1), (300, 5, 1), (600, 33, 2), (0, 4, 1))  # M, N, P
+
+
+def row_slots(kernel, m, n, p, kind, gamma, beta):
+    def make(rng):
+        x = rng.normal(size=(m, n)) * rng.uniform(0.5, 2, (m, 1)) + rng.normal(size=(m, 1))
+        mean, rstd = k._rows(kind, x, 1e-2)
+        slots = {"x": x, "dy": rng.normal(size=(m, n)), "gamma": rng.normal(size=p * n) if gamma else None,
+                 "beta": rng.normal(size=p * n) if beta else None, "mean": mean, "rstd": rstd}
+        return tuple(slots[name] for name in kernel.inputs)
+
+    return make
+
+
+for m, n, p in ROWS:
+    for kind in k.KINDS:
+        for gamma, beta in ((True, True), (True, False), (False, True), (False, False)):
+            if (gamma, beta) not in ((True, True), (False, False)) and (m, n) not in ((4, 3), (34, 33)):
+                continue
+            label = f"{m}x{n}/{p},{kind},{gamma},{beta}"
+            names = tuple(name for name, there in (("x", True), ("gamma", gamma), ("beta", beta)) if there)
+            CASES.append(Case(k.row_norm, row_slots(k.row_norm, m, n, p, kind, gamma, beta),
+                              {"kind": kind, "epsilon": 1e-2}, label, 16, grad=names, small=0 < m * n <= SMALL))
+            if gamma == beta:
+                CASES.append(Case(k.row_norm_grad, row_slots(k.row_norm_grad, m, n, p, kind, gamma, beta),
+                                  {"kind": kind}, label, 24, small=False))
+    CASES.append(Case(k.row_norm_grad_parameters, row_slots(k.row_norm_grad_parameters, m, n, p, "layer", True, True),
+                      {"width": p * n}, f"{m}x{n}/{p}", 24, small=False))

@@ -72,6 +72,65 @@ def norm(**arguments):
                 meaning, [(None, (4,), "at least one axis"), ((2, 3), (2, 4), "built for 3 features")], trained=True)
 
 
+def row_norm(**arguments):
+    """LayerNormalization with these arguments."""
+    def make(**k):
+        return layers.LayerNormalization(gamma_initializer="random_normal", beta_initializer="random_normal",
+                                         **arguments, **k)
+
+    def meaning(layer, training, x):
+        axes = layer.axis if isinstance(layer.axis, list) else [layer.axis]
+        axes = tuple(sorted(a % x.ndim for a in axes))
+        y = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + layer.epsilon)
+        shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        y = y * layer.gamma.numpy().reshape(shape) if layer.scale else y
+        return y + layer.beta.numpy().reshape(shape) if layer.center else y
+
+    several = "axis" in arguments
+    return Case(f"LayerNormalization-{'-'.join(arguments) or 'plain'}{arguments.get('axis', '')}", make,
+                [(4, 3, 5), (2, 7, 17)] if several else [(1, 1), (5, 3), (17, 16), (33, 31), (4, 3, 5)], meaning,
+                [] if several else [(None, (4,), "axis is -1"),
+                                    *([((2, 3), (2, 4), "built for features of shape (3,)")] if any(
+                                        arguments.get(n, True) for n in ("scale", "center")) else [])])
+
+
+def rms_meaning(layer, training, x):
+    return x / np.sqrt(np.square(x).mean(-1, keepdims=True) + layer.epsilon) * layer.scale.numpy()
+
+
+def group(groups, **arguments):
+    def make(**k):
+        return layers.GroupNormalization(groups, gamma_initializer="random_normal", beta_initializer="random_normal",
+                                         **arguments, **k)
+
+    def meaning(layer, training, x):
+        axis = layer.axis % x.ndim
+        z = np.moveaxis(x, axis, 1)
+        parts = z.reshape(len(z), z.shape[1] if groups == -1 else groups, -1)
+        z = ((parts - parts.mean(2, keepdims=True)) / np.sqrt(parts.var(2, keepdims=True) + layer.epsilon)).reshape(
+            z.shape)
+        shape = (-1, *[1] * (z.ndim - 2))
+        z = z * layer.gamma.numpy().reshape(shape) if layer.scale else z
+        z = z + layer.beta.numpy().reshape(shape) if layer.center else z
+        return np.moveaxis(z, 1, axis)
+
+    inputs = [(5, 6), (17, 34), (4, 3, 2, 8), (3, 5, 2)] if groups in (2, -1) else [(5, 6), (3, 6, 4)]
+    return Case(f"GroupNormalization-{groups}{'-'.join(arguments)}", make, inputs, meaning,
+                [] if groups == -1 else [(None, (3, 5), "can't be parted"), ((2, 6), (2, 12), "built for 6 channels")])
+
+
+def normalization(**arguments):
+    def meaning(layer, training, x):
+        kept = {a % x.ndim for a in layer.axis}
+        shape = [n if i in kept else 1 for i, n in enumerate(x.shape)]
+        mean, deviation = (np.asarray(v, np.float64).reshape(shape) for v in (layer.mean, np.sqrt(layer.variance)))
+        return x * deviation + mean if layer.invert else (x - mean) / deviation
+
+    given = "-".join(f"{k}={v}" for k, v in arguments.items())
+    return Case(f"Normalization-{given or 'plain'}", lambda **k: layers.Normalization(**arguments, **k), [(4, 3, 5)],
+                meaning, [] if given else [(None, (4,), "axis is (-1,)"), ((2, 3), (2, 4), "features of shape (3,)")])
+
+
 def activation(name):
     return Case(f"Activation-{name}", lambda **k: layers.Activation(name, **k), [*SIZES, (2, 3, 5)],
                 lambda layer, training, x: act(name, x), kinked=name == "relu")
@@ -80,12 +139,39 @@ def activation(name):
 CASES = [
     *(dense(a) for a in (None, "relu", "tanh", "sigmoid", "elu", "selu", "silu", "softmax", "softplus")),
     dense("relu", bias=False),
+    row_norm(), row_norm(center=False), row_norm(scale=False), row_norm(center=False, scale=False),
+    row_norm(axis=1), row_norm(axis=[1, 2]), row_norm(axis=[-1, 1], epsilon=0.1),
+    Case("RMSNormalization", lambda **k: layers.RMSNormalization(**k), [*SIZES, (4, 3, 5)], rms_meaning,
+         [(None, (4,), "axis is -1"), ((2, 3), (2, 4), "built for features of shape (3,)")]),
+    Case("UnitNormalization", lambda **k: layers.UnitNormalization(**k), [(5, 3), (17, 16), (33, 31), (4, 3, 5)],
+         lambda layer, training, x: x / np.sqrt(np.square(x).sum(-1, keepdims=True)), [(None, (4,), "axis is -1")]),
+    Case("UnitNormalization-axis", lambda **k: layers.UnitNormalization([1, 2], **k), [(4, 3, 5)],
+         lambda layer, training, x: x / np.sqrt(np.square(x).sum((1, 2), keepdims=True))),
+    group(2), group(-1), group(3, axis=1), group(2, center=False), group(2, scale=False),
     norm(), norm(center=False), norm(scale=False), norm(momentum=0.5, epsilon=0.1), norm(unbiased_moving_variance=True),
     *(activation(a) for a in ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "silu", "softmax", "softplus",
                               "exponential")),
     Case("Dropout", lambda **k: layers.Dropout(0.4, seed=3, **k), [(5, 3), (33, 31)],
          lambda layer, training, x: None if training else x, trained=True),
     Case("Dropout-nothing", lambda **k: layers.Dropout(0.0, **k), [(5, 3)], lambda layer, training, x: x),
+    *(Case(name, lambda make=make, **k: make(**k), inputs,
+           lambda layer, training, x: None if training else x, wrong, trained=True) for name, make, inputs, wrong in (
+        ("Dropout-noise-shape", lambda **k: layers.Dropout(0.4, noise_shape=(None, 1, None), **k), [(4, 3, 5)], []),
+        ("AlphaDropout", lambda **k: layers.AlphaDropout(0.3, **k), [(5, 3), (4, 3, 5)], []),
+        ("AlphaDropout-noise-shape", lambda **k: layers.AlphaDropout(0.3, [None, 1], **k), [(5, 3)], []),
+        ("GaussianDropout", lambda **k: layers.GaussianDropout(0.3, **k), [(5, 3), (4, 3, 5)], []),
+        ("GaussianNoise", lambda **k: layers.GaussianNoise(0.3, **k), [(5, 3), (4, 3, 5)], []),
+        ("SpatialDropout1D", lambda **k: layers.SpatialDropout1D(0.4, **k), [(4, 3, 5)], [(None, (2, 3), "3 axes")]),
+        ("SpatialDropout2D", lambda **k: layers.SpatialDropout2D(0.4, **k), [(4, 3, 2, 5)],
+         [(None, (2, 3, 4), "4 axes")]),
+        ("SpatialDropout2D-first", lambda **k: layers.SpatialDropout2D(0.4, "channels_first", **k), [(4, 3, 2, 5)],
+         []))),
+    Case("ActivityRegularization", lambda **k: layers.ActivityRegularization(0.1, 0.2, **k), [(5, 3)],
+         lambda layer, training, x: x),
+    Case("Rescaling", lambda **k: layers.Rescaling(0.5, -1, **k), [(5, 3), (2, 3, 4)],
+         lambda layer, training, x: x * 0.5 - 1),
+    normalization(), normalization(invert=True), normalization(axis=1), normalization(axis=(1, 2)),
+    normalization(axis=None), normalization(mean=1.5, variance=4.0), normalization(mean=[0.0] * 5, variance=[2.0] * 5),
     Case("Flatten", lambda **k: layers.Flatten(**k), [(5, 3), (4, 3, 5), (2, 1, 1, 2), (3,)],
          lambda layer, training, x: x.reshape(len(x), -1)),
     Case("Reshape", lambda **k: layers.Reshape((2, -1), **k), [(5, 4), (3, 2, 5)],

@@ -1,4 +1,4 @@
-"""Batch normalisation: statistics per column, in tiles of `width` columns.
+"""Batch normalisation: statistics per column, in tiles of `width` columns; at the end, statistics per row.
 
 Rows are taken in chunks of CHUNK. The first chunk's mean, computed at first, is the shift of its
 sums; the running mean is that of every later one (so they cost one pass over x), and each chunk is
@@ -29,6 +29,13 @@ cdef extern from "norm.h" nogil:
         void (*finish)(float *rstd, float *moving_mean, float *moving_var, const float *mean, const float *m2,
                        int64_t columns, double n, double n_var, double epsilon, double rate) noexcept nogil
         void (*rsqrt)(float *r, const float *v, int64_t columns, double epsilon) noexcept nogil
+        void (*row)(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta,
+                    int64_t n, int centered, float share, double epsilon) noexcept nogil
+        void (*row_backward)(float *dx, const float *dy, const float *x, const float *gamma, float mean, float rstd,
+                             int64_t n, int centered, float share) noexcept nogil
+        void (*row_parameters)(float *dgamma, float *dbeta, const float *dy, const float *x, const float *mean,
+                               const float *rstd, int64_t rows, int64_t columns, int64_t stride,
+                               int64_t step) noexcept nogil
     const fnn_norm_ops *fnn_norm(const fnn_ops *)
 
 cdef enum:
@@ -36,6 +43,9 @@ cdef enum:
     WIDEST = 256  # columns of a tile at most, as in norm.py; a multiple of 16
     FAR = 1 << 19 # elements beyond which passes prefetch: 2M of them took 2.2 ms without, 0.5 with
     AHEAD = 64    # rows that they prefetch ahead
+    NARROW = 64   # columns of a tile of `row_norm_grad_parameters`, as in norm.py
+    LAYER = 0     # places of KINDS in norm.py
+    UNIT = 2
 
 
 cdef inline int64_t least(int64_t a, int64_t b) noexcept nogil:
@@ -274,10 +284,95 @@ cdef void batch_norm_inference_grad(void *const *buf, const int64_t *dim, const 
         affine(dx + at, dy + at, dy + rows * columns, zero, scale, zero, rows, n, columns)
 
 
+cdef inline int64_t rows_per_tile(int64_t N) noexcept nogil:
+    """As activation.rows_per_tile: short rows go in groups, so that tiles do not share cache lines."""
+    return 1 if N >= 256 else 16
+
+
+cdef inline float share_of(int kind, int64_t N) noexcept nogil:
+    """What a sum along a row is multiplied by."""
+    return <float> (1.0 if kind == UNIT else 1.0 / <double> N)
+
+
+cdef void row_norm(void *const *buf, const int64_t *dim, const double *attr,
+                   int64_t first, int64_t last) noexcept nogil:
+    cdef float *y = <float *> buf[0]
+    cdef float *mean = <float *> buf[1]
+    cdef float *rstd = <float *> buf[2]
+    cdef const float *x = <const float *> buf[3]
+    cdef const float *gamma = <const float *> buf[4]
+    cdef const float *beta = <const float *> buf[5]
+    cdef int64_t M = dim[0], N = dim[1], P = dim[2]
+    cdef int kind = <int> attr[0]
+    cdef double epsilon = attr[1]
+    cdef int64_t r, part, group = rows_per_tile(N)
+    # y = (x - mean) * rstd * gamma + beta in each row
+    for r in range(first * group, min(last * group, M)):
+        part = r % P * N
+        fnn_norm(ops()).row(y + r * N, mean + r, rstd + r, x + r * N, gamma if gamma == NULL else gamma + part,
+                            beta if beta == NULL else beta + part, N, kind == LAYER, share_of(kind, N), epsilon)
+
+
+cdef void row_norm_grad(void *const *buf, const int64_t *dim, const double *attr,
+                        int64_t first, int64_t last) noexcept nogil:
+    cdef float *dx = <float *> buf[0]
+    cdef const float *dy = <const float *> buf[1]
+    cdef const float *x = <const float *> buf[2]
+    cdef const float *gamma = <const float *> buf[3]
+    cdef const float *mean = <const float *> buf[4]
+    cdef const float *rstd = <const float *> buf[5]
+    cdef int64_t M = dim[0], N = dim[1], P = dim[2]
+    cdef int kind = <int> attr[0]
+    cdef int64_t r, group = rows_per_tile(N)
+    # dx = rstd * (g - mean(g) - xhat * mean(g * xhat)), g = dy * gamma, in each row
+    for r in range(first * group, min(last * group, M)):
+        fnn_norm(ops()).row_backward(dx + r * N, dy + r * N, x + r * N, gamma if gamma == NULL else gamma + r % P * N,
+                                     mean[r], rstd[r], N, kind == LAYER, share_of(kind, N))
+
+
+cdef void row_norm_grad_parameters(void *const *buf, const int64_t *dim, const double *attr,
+                                   int64_t first, int64_t last) noexcept nogil:
+    cdef float *dgamma = <float *> buf[0]
+    cdef float *dbeta = <float *> buf[1]
+    cdef const float *dy = <const float *> buf[2]
+    cdef const float *x = <const float *> buf[3]
+    cdef const float *mean = <const float *> buf[4]
+    cdef const float *rstd = <const float *> buf[5]
+    cdef int64_t M = dim[0], N = dim[1], width = dim[2]
+    cdef int64_t P = width // N, rows = M * N // width
+    cdef int64_t t, start, at, end, stop, k, r, n, c
+    cdef float q[NARROW]
+    cdef float s[NARROW]
+    for t in range(first, last):
+        start = t * NARROW
+        end = min(start + NARROW, width)
+        for c in range(start, end):
+            dgamma[c] = 0
+            dbeta[c] = 0
+        for k in range((rows + CHUNK - 1) // CHUNK):
+            r = k * CHUNK
+            n = least(rows - r, CHUNK)
+            memset(q, 0, sizeof(q))
+            memset(s, 0, sizeof(s))
+            # dgamma += (dy * (x - mean) * rstd).sum(0);  dbeta += dy.sum(0), in stretches of one row of x
+            at = start
+            while at < end:
+                stop = least(end, (at // N + 1) * N)
+                fnn_norm(ops()).row_parameters(q + at - start, s + at - start, dy + r * width + at, x + r * width + at,
+                                               mean + r * P + at // N, rstd + r * P + at // N, n, stop - at, width, P)
+                at = stop
+            for c in range(start, end):
+                dgamma[c] += q[c - start]
+                dbeta[c] += s[c - start]
+
+
 KERNELS = {
     "batch_norm": <uintptr_t> &batch_norm,
     "batch_norm_grad": <uintptr_t> &batch_norm_grad,
     "batch_norm_grad_parameters": <uintptr_t> &batch_norm_grad_parameters,
     "batch_norm_inference": <uintptr_t> &batch_norm_inference,
     "batch_norm_inference_grad": <uintptr_t> &batch_norm_inference_grad,
+    "row_norm": <uintptr_t> &row_norm,
+    "row_norm_grad": <uintptr_t> &row_norm_grad,
+    "row_norm_grad_parameters": <uintptr_t> &row_norm_grad_parameters,
 }

@@ -1,4 +1,4 @@
-"""Batch normalisation: statistics per column, in tiles of `width` columns.
+"""Batch normalisation: statistics per column, in tiles of `width` columns; at the end, statistics per row.
 
 The algorithm is that of the compiled form: rows are taken in chunks, the first chunk's mean is the shift of its sums,
 the running mean that of every later one, and each chunk is merged into mean and m2 (the sum of squares about the mean)
@@ -11,11 +11,14 @@ import math
 
 import numpy as np
 
-from ..norm import WIDEST
+from ..activation import rows_per_tile
+from ..norm import KINDS, NARROW, WIDEST
 from .form import form, helper
 from .memory import local
+from .rows import row_sum
 
 f4 = np.float32
+LAYER, UNIT = KINDS.index("layer"), KINDS.index("unit")
 CHUNK = 256  # rows whose sums are formed at once
 NARROW, FOLD = 16, 8  # rows shorter than a vector are taken so many at once
 
@@ -279,3 +282,106 @@ def batch_norm_inference_grad(dx, dgamma, dbeta, dy, x, gamma, moving_mean, movi
         gradient_sums(dgamma[at:end], dbeta[at:end], dy, x, moving_mean[at:end], scale, at)
         scale_of(scale, scale, gamma, at)
         affine(dx, dy, zero, scale, zero, at)
+
+
+# ---------------------------------------------------------------------- statistics of rows
+
+@helper
+def part_of(gamma, r, n):
+    """The n numbers of gamma for row r; nothing of an absent gamma"""
+    at = r % (len(gamma) // n) * n if len(gamma) else 0
+    return gamma[at : at + n] if len(gamma) else gamma
+
+
+@helper(fastmath={"reassoc"})
+def squares_about(x, mean):
+    """np.square(x - mean).sum()"""
+    total = f4(0)
+    for i in range(len(x)):
+        total += (x[i] - mean) * (x[i] - mean)
+    return total
+
+
+@helper(fastmath={"reassoc"})
+def dot_about(g, x, mean):
+    """(g * (x - mean)).sum()"""
+    total = f4(0)
+    for i in range(len(x)):
+        total += g[i] * (x[i] - mean)
+    return total
+
+
+@form(y="f4 M N", mean="f4 M", rstd="f4 M", x="f4 M N", gamma="f4 P*N", beta="f4 P*N", kind="i8")
+def row_norm(y, mean, rstd, x, gamma, beta, kind, epsilon, first, last):
+    """y = (x - mean) * rstd * gamma + beta"""
+    n = x.shape[1]
+    share = f4(1.0) if kind == UNIT else f4(np.float64(1.0) / n)
+    group = rows_per_tile(n)
+    for r in range(first * group, min(last * group, len(x))):
+        row, out = x[r], y[r]
+        g, b = part_of(gamma, r, n), part_of(beta, r, n)
+        m = row_sum(row) * share if kind == LAYER else f4(0.0)
+        s = f4(1.0) / f4(math.sqrt(squares_about(row, m) * share + f4(epsilon)))
+        mean[r], rstd[r] = m, s
+        for i in range(n):
+            out[i] = (row[i] - m) * s
+        if len(g):
+            for i in range(n):
+                out[i] *= g[i]
+        if len(b):
+            for i in range(n):
+                out[i] += b[i]
+
+
+@form(dx="f4 M N", dy="f4 M N", x="f4 M N", gamma="f4 P*N", mean="f4 M", rstd="f4 M", kind="i8")
+def row_norm_grad(dx, dy, x, gamma, mean, rstd, kind, first, last):
+    """dx = rstd * (g - g.mean(1) - xhat * (g * xhat).mean(1)); g = dy * gamma"""
+    n = x.shape[1]
+    share = f4(1.0) if kind == UNIT else f4(np.float64(1.0) / n)
+    group = rows_per_tile(n)
+    for r in range(first * group, min(last * group, len(x))):
+        row, out, g, m, s = x[r], dx[r], part_of(gamma, r, n), mean[r], rstd[r]
+        given = dy[r]
+        if len(g):
+            for i in range(n):
+                out[i] = given[i] * g[i]
+        else:
+            for i in range(n):
+                out[i] = given[i]
+        a = row_sum(out) * share if kind == LAYER else f4(0.0)
+        b = dot_about(out, row, m) * s * share
+        for i in range(n):
+            out[i] = s * ((out[i] - a) - (row[i] - m) * s * b)
+
+
+@form(dgamma="f4 width", dbeta="f4 width", dy="f4 M N", x="f4 M N", mean="f4 M", rstd="f4 M")
+def row_norm_grad_parameters(dgamma, dbeta, dy, x, mean, rstd, width, first, last):
+    """dgamma = (dy * (x - mean) * rstd).reshape(-1, width).sum(0); dbeta = dy.reshape(-1, width).sum(0)"""
+    n = x.shape[1]
+    parts = width // n
+    rows = len(x) // parts
+    for t in range(first, last):
+        start = t * NARROW
+        end = min(start + NARROW, width)
+        q, s = local(NARROW, f4), local(NARROW, f4)
+        dgamma[start:end] = 0.0
+        dbeta[start:end] = 0.0
+        for chunk in range(0, rows, CHUNK):
+            q[:] = 0.0
+            s[:] = 0.0
+            at = start
+            while at < end:  # in stretches of one row of x
+                part = at // n
+                stop, before = min(end, (part + 1) * n), part * n
+                for k in range(chunk, min(chunk + CHUNK, rows)):
+                    r = k * parts + part
+                    row, g = x[r][at - before : stop - before], dy[r][at - before : stop - before]
+                    m, scale = mean[r], rstd[r]
+                    qs, ss = q[at - start : stop - start], s[at - start : stop - start]
+                    for c in range(len(row)):
+                        ss[c] += g[c]
+                        qs[c] += g[c] * ((row[c] - m) * scale)
+                at = stop
+            for c in range(end - start):
+                dgamma[start + c] += q[c]
+                dbeta[start + c] += s[c]
