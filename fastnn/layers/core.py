@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import activations, initializers
-from ..kernels.dense import dense
+from ..kernels.dense import ACTIVATIONS, dense
 from ..kernels.dropout import dropout
 from ..seeds import from_config, key_pair, seed_sequence, to_config
 from .layer import Layer
 from .symbolic import KerasTensor, Node
 
-FUSED = frozenset(("linear", "relu", "sigmoid", "tanh", "elu", "selu"))  # what `dense` computes at its edges
+FUSED = frozenset(ACTIVATIONS)  # what `dense` computes at its edges
 
 
 class InputLayer(Layer):
