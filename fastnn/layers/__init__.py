@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ..spelling import unknown
+from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .core import Activation, Dense, Dropout, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
@@ -14,7 +15,8 @@ from .operation import Operation
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, InputLayer, Operation, Reshape)}
+    ELU, Activation, Add, BatchNormalization, Concatenate, Dense, Dropout, Flatten, InputLayer, LeakyReLU, Operation,
+    PReLU, ReLU, Reshape, Softmax)}
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -49,5 +51,6 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = ["Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dropout", "Flatten", "Input",
-           "InputLayer", "Layer", "Operation", "Reshape", "add", "concatenate", "deserialize", "serialize"]
+__all__ = ["ELU", "Activation", "Add", "BatchNormalization", "Concatenate", "Dense", "Dropout", "Flatten", "Input",
+           "InputLayer", "Layer", "LeakyReLU", "Operation", "PReLU", "ReLU", "Reshape", "Softmax", "add",
+           "concatenate", "deserialize", "serialize"]
