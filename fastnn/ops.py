@@ -517,6 +517,7 @@ def stop_gradient(x):
 from .activations.elementwise import (  # noqa: E402
     celu,
     elu,
+    exponential,  # noqa: F401  (not in Keras's ops; nodes of models find it here)
     gelu,
     hard_shrink,
     hard_sigmoid,

@@ -43,6 +43,8 @@ def log_softmax(x, axis: int | Sequence[int] = -1):
 def sparsemax(x, axis: int = -1):
     """The point nearest to x whose elements are at least 0 and sum to 1: max(x - tau, 0) along an axis.
 
+    Keras 3.15 has another tau wherever more than one element is left, and rows that do not sum to 1.
+
     References
     ----------
     Martins & Astudillo (2016), From softmax to sparsemax, arXiv:1602.02068.
@@ -68,7 +70,11 @@ def glu(x, axis: int = -1):
     >>> glu(np.array([1.0, 2.0, 0.0, np.log(3)]))
     array([0.5, 1.5])
     """
-    return _along("glu", x, axis)
+    x = _operand(x)
+    (at,) = _axes(x, int(axis))
+    if x.shape[at] % 2:
+        raise ValueError(f"glu halves axis {axis}, which is odd in the shape {tuple(x.shape)}.")
+    return _along("glu", x, at)
 
 
 def _along(name: str, x, axis: int | Sequence[int]):
