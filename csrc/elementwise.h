@@ -9,8 +9,10 @@
 
 /* In the order of KINDS in fastnn/kernels/activation.py. */
 enum fnn_activation {
-    FNN_LINEAR, FNN_RELU, FNN_SIGMOID, FNN_TANH, FNN_ELU, FNN_SELU, FNN_GELU, FNN_GELU_TANH, FNN_SILU,
-    FNN_SOFTPLUS, FNN_EXPONENTIAL
+    FNN_LINEAR, FNN_RELU, FNN_SIGMOID, FNN_TANH, FNN_ELU, FNN_SELU, FNN_LEAKY_RELU, FNN_RELU6, FNN_CELU,
+    FNN_HARD_SIGMOID, FNN_HARD_TANH, FNN_HARD_SHRINK, FNN_SOFT_SHRINK, FNN_LOG_SIGMOID, FNN_SPARSE_PLUS,
+    FNN_SPARSE_SIGMOID, FNN_SQUAREPLUS, FNN_EXPONENTIAL,   /* so far their derivatives come from y, the rest's from x */
+    FNN_GELU, FNN_GELU_TANH, FNN_SILU, FNN_SOFTPLUS, FNN_SOFTSIGN, FNN_MISH, FNN_HARD_SILU, FNN_TANH_SHRINK
 };
 
 enum fnn_unary {
@@ -23,17 +25,31 @@ enum fnn_binary {
 };
 
 struct fnn_elementwise_ops {
-    /* y = f(x); alpha: the slope parameter of elu */
+    /* y = f(x); alpha: the number of the kinds that have one (KINDS say which) */
     void (*activation)(int kind, float *y, const float *x, int64_t n, float alpha);
     /* dx = dy f'(x), from the output y for the kinds in FROM_OUTPUT, else from x; the other is not read */
     void (*activation_grad)(int kind, float *dx, const float *dy, const float *x, const float *y, int64_t n,
                             float alpha);
+
+    /* y = x > threshold ? min(x, top) : slope (x - threshold) + value */
+    void (*ramp)(float *y, const float *x, int64_t n, float threshold, float slope, float top, float value);
+    /* dx = dy times 1, beyond top 0, up to the threshold slope; times 0 is 0 whatever dy is */
+    void (*ramp_grad)(float *dx, const float *dy, const float *x, int64_t n, float threshold, float slope, float top);
+    /* y = x > 0 ? x : alpha x, alpha (n) */
+    void (*prelu)(float *y, const float *x, const float *alpha, int64_t n);
+    /* dx = dy times 1 or alpha, dz = dy min(x, 0), which is the gradient of alpha before it is summed over rows */
+    void (*prelu_grad)(float *dx, float *dz, const float *dy, const float *x, const float *alpha, int64_t n);
+    /* y = a sigmoid(b); da, db: the gradients, apart from each other and from the inputs */
+    void (*glu)(float *y, const float *a, const float *b, int64_t n);
+    void (*glu_grad)(float *da, float *db, const float *dy, const float *a, const float *b, int64_t n);
 
     /* one row each; sums in 16 lanes, so n alone decides their order */
     void (*softmax)(float *y, const float *x, int64_t n);
     void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t n);
     void (*log_softmax)(float *y, const float *x, int64_t n);
     void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t n);
+    void (*sparsemax)(float *y, const float *x, int64_t n);
+    void (*sparsemax_grad)(float *dx, const float *dy, const float *y, int64_t n);
 
     void (*unary)(int op, float *y, const float *x, int64_t n);
     /* y[i] = a[i sa] op b[i sb]; strides 0 or 1 */

@@ -8,7 +8,7 @@
 #ifndef FASTNN_GEMM_H
 #define FASTNN_GEMM_H
 
-#include "elementwise.h"   /* the activations; `dense` knows the first six */
+#include "elementwise.h"   /* the activations; `dense` knows those whose derivative comes from the output */
 #include "fastnn.h"
 
 enum {
@@ -53,7 +53,7 @@ struct fnn_gemm_ops {
     void (*pack_columns)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
     /* to[j * to_pitch + i] = from[i * pitch + j] */
     void (*transpose)(float *to, int64_t to_pitch, const float *from, int64_t pitch, int64_t rows, int64_t columns);
-    /* c[i,j] = activation(c[i,j]);  alpha is elu's */
+    /* c[i,j] = activation(c[i,j]);  alpha is the kind's number */
     void (*activate)(int64_t activation, float alpha, float *c, int64_t cs, int64_t rows, int64_t columns);
     /* c[i,j] *= activation'(z[i,j]), told from y = activation(z); y has the pitch of c */
     void (*derive)(int64_t activation, float alpha, float *c, const float *y, int64_t cs, int64_t rows,

@@ -512,91 +512,47 @@ def stop_gradient(x):
 
 
 # ---------------------------------------------------------------------- activations
+# Last: they are made of what stands above.
 
-def _activate(x, kind: str, **attrs):
-    return _apply("activation", x, kind=kind, **attrs)
-
-
-@_function
-def relu(x):
-    """max(x, 0)."""
-    return _activate(x, "relu")
-
-
-@_function
-def sigmoid(x):
-    """1 / (1 + exp(-x))."""
-    return _activate(x, "sigmoid")
-
-
-@_function
-def tanh(x):
-    """The hyperbolic tangent."""
-    return _activate(x, "tanh")
-
-
-@_function
-def elu(x, alpha: float = 1.0):
-    """x for x > 0, else alpha (exp(x) - 1)."""
-    return _activate(x, "elu", alpha=float(alpha))
-
-
-@_function
-def selu(x):
-    """1.0507 times elu with alpha 1.6733."""
-    return _activate(x, "selu")
-
-
-@_function
-def gelu(x, approximate: bool = True):
-    """x times the normal distribution function; by tanh, as Keras does, or exact."""
-    return _activate(x, "gelu_tanh" if approximate else "gelu")
-
-
-@_function
-def silu(x):
-    """x sigmoid(x)."""
-    return _activate(x, "silu")
-
-
-swish = silu
-
-
-@_function
-def softplus(x):
-    """ln(1 + exp(x))."""
-    return _activate(x, "softplus")
-
-
-@_function
-def softmax(x, axis: int = -1):
-    """exp(x) over its sum along an axis."""
-    return _along("softmax", x, axis)
-
-
-@_function
-def log_softmax(x, axis: int = -1):
-    """The logarithm of `softmax`, without overflow."""
-    return _along("log_softmax", x, axis)
-
-
-def _along(name: str, x, axis: int):
-    """A kernel of the last axis along another one."""
-    x = _operand(x)
-    ((axis,), last) = _axes(x, axis), len(x.shape) - 1
-    if axis == last:
-        return _apply(name, x)
-    perm = [i for i in range(last + 1)]
-    perm[axis], perm[last] = last, axis
-    return transpose(_apply(name, transpose(x, perm)), perm)
-
+from .activations.elementwise import (  # noqa: E402
+    celu,
+    elu,
+    exponential,  # noqa: F401  (not in Keras's ops; nodes of models find it here)
+    gelu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    squareplus,
+    swish,
+    tanh,
+    tanh_shrink,
+    threshold,
+)
+from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
 
 abs = absolute
 
 __all__ = [
-    "abs", "absolute", "add", "cast", "clip", "concatenate", "divide", "dot", "elu", "exp", "expand_dims", "expm1",
-    "gelu", "greater", "less", "log", "log1p", "log_softmax", "matmul", "max", "maximum", "mean", "min", "minimum",
-    "multiply", "negative", "ones_like", "power", "reciprocal", "relu", "reshape", "rsqrt", "selu", "sigmoid", "sign",
-    "silu", "softmax", "softplus", "sqrt", "square", "squeeze", "std", "stop_gradient", "subtract", "sum", "swish",
-    "tanh", "transpose", "var", "where", "zeros_like",
+    "abs", "absolute", "add", "cast", "celu", "clip", "concatenate", "divide", "dot", "elu", "exp", "expand_dims",
+    "expm1", "gelu", "glu", "greater", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "leaky_relu", "less", "log", "log1p", "log_sigmoid", "log_softmax", "matmul", "max", "maximum", "mean", "min",
+    "minimum", "mish", "multiply", "negative", "ones_like", "power", "reciprocal", "relu", "relu6", "reshape",
+    "rsqrt", "selu", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus",
+    "sparse_sigmoid", "sparsemax", "sqrt", "square", "squareplus", "squeeze", "std", "stop_gradient", "subtract",
+    "sum", "swish", "tanh", "tanh_shrink", "threshold", "transpose", "var", "where", "zeros_like",
 ]

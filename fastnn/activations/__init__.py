@@ -1,66 +1,90 @@
-"""Activations: functions of tensors or NumPy arrays, found by name.
+"""Activations with Keras's names: functions of tensors or arrays, found by name.
 
-Each is a small callable that knows the kernel it stands for, so that `Dense` can have it computed at
-the edge of its matrix product.
+Each is a callable that knows the kernel it stands for, so that `Dense` can have it computed at the edge of its matrix
+product; with other numbers than the default ones it is called: ``activations.relu(x, negative_slope=0.1)``.
+
+Examples
+--------
+>>> import numpy as np
+>>> from fastnn import activations
+>>> activations.get("leaky_relu")(np.array([-10.0, 1.0]))
+array([-2.,  1.])
+>>> activations.get("gelu_tahn")
+Traceback (most recent call last):
+ValueError: Unknown activation 'gelu_tahn': did you mean 'gelu_tanh'?
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..kernels.activation import activation as _activation
-from ..kernels.activation import softmax as _softmax
+from .. import ops  # noqa: F401  (first: it takes its own activations from here)
 from ..spelling import unknown
-
-SELU_SCALE = 1.0507009873554805  # Klambauer et al. 2017, eq. 14
-SELU_ALPHA = 1.6732632423543772
+from . import elementwise as _elementwise
+from . import rows as _rows
 
 
 class Activation:
-    """An activation function: callable on tensors and arrays, equal by name and arguments.
+    """An activation function: callable on tensors and arrays, found again by its name.
 
     Attributes
     ----------
     name : as Keras has it; what files and configs hold.
-    kind : name of the kernel's mode.
-    alpha : its one number.
+    function : of x and its numbers.
+    kind : name of the mode of the kernel `activation` that it is without further numbers; None if it is none.
+    alpha : the number of that mode.
     """
 
-    def __init__(self, name: str, kind: str, doc: str, alpha: float = 1.0):
+    def __init__(self, name: str, function: Callable, kind: str | None = None, alpha: float = 1.0, **defaults: Any):
         self.name = self.__name__ = name
-        self.kind, self.alpha, self.__doc__ = kind, alpha, doc
+        self.function, self.defaults = function, defaults
+        self.kind, self.alpha = kind, alpha
+        self.__doc__ = function.__doc__
 
-    def __call__(self, x):
-        return _activation(x, kind=self.kind, alpha=self.alpha)
+    @property
+    def __signature__(self) -> inspect.Signature:
+        found = inspect.signature(self.function)
+        return found.replace(parameters=[p.replace(default=self.defaults.get(p.name, p.default))
+                                         for p in found.parameters.values()])
+
+    def __call__(self, x, *args: Any, **kwargs: Any):
+        if self.defaults and not args:
+            kwargs = {**self.defaults, **kwargs}
+        return self.function(x, *args, **kwargs)
+
+    def __reduce__(self):
+        return get, (self.name,)
 
     def __repr__(self) -> str:
         return f"<activation {self.name}>"
 
 
-class _Softmax(Activation):
-    def __call__(self, x):
-        return _softmax(x)
+#: alpha of the kinds whose number is not 1 by default
+_ALPHAS = {"leaky_relu": 0.2, "hard_shrink": 0.5, "soft_shrink": 0.5, "squareplus": 4.0}
 
 
-linear = Activation("linear", "linear", "x itself.")
-relu = Activation("relu", "relu", "max(x, 0); its gradient at 0 is 0 (Nair & Hinton 2010).")
-sigmoid = Activation("sigmoid", "sigmoid", "1 / (1 + exp(-x)).")
-tanh = Activation("tanh", "tanh", "The hyperbolic tangent.")
-elu = Activation("elu", "elu", "x where positive, else exp(x) - 1 (Clevert et al. 2016).")
-selu = Activation("selu", "selu", "A scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017); "
-                                  "wants LeCun-normal weights.")
-gelu = Activation("gelu", "gelu", "x times the normal distribution function of x, by erf (Hendrycks & Gimpel 2016).")
-gelu_tanh = Activation("gelu_tanh", "gelu_tanh", "gelu by its tanh approximation (Hendrycks & Gimpel 2016, section 2).")
-silu = Activation("silu", "silu", "x * sigmoid(x), also known as swish (Ramachandran et al. 2017).")
-softplus = Activation("softplus", "softplus", "log(1 + exp(x)).")
-exponential = Activation("exponential", "exponential", "exp(x).")
-softmax = _Softmax("softmax", "softmax", "exp(x) over its sum along the last axis.")
+def _named(name: str, module=_elementwise, kind: str | None = None) -> Activation:
+    return Activation(name, getattr(module, name), kind, _ALPHAS.get(name, 1.0))
 
-_KNOWN: dict[str, Activation] = {a.name: a for a in (
-    linear, relu, sigmoid, tanh, elu, selu, gelu, gelu_tanh, silu, softplus, exponential, softmax)}
-_KNOWN["swish"] = silu
-swish = silu
+
+linear, relu, relu6, leaky_relu, elu, selu, celu = (
+    _named(n, kind=n) for n in ("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu"))
+sigmoid, log_sigmoid, tanh, exponential, softplus, softsign, squareplus, silu, mish = (
+    _named(n, kind=n) for n in ("sigmoid", "log_sigmoid", "tanh", "exponential", "softplus", "softsign", "squareplus",
+                                "silu", "mish"))
+hard_sigmoid, hard_silu, hard_tanh, hard_shrink, soft_shrink, tanh_shrink, sparse_plus, sparse_sigmoid = (
+    _named(n, kind=n) for n in ("hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink",
+                                "sparse_plus", "sparse_sigmoid"))
+gelu = Activation("gelu", _elementwise.gelu, "gelu", approximate=False)
+gelu_tanh = Activation("gelu_tanh", _elementwise.gelu, "gelu_tanh", approximate=True)
+threshold = _named("threshold")
+softmax, log_softmax, sparsemax, glu = (_named(n, _rows) for n in ("softmax", "log_softmax", "sparsemax", "glu"))
+swish, hard_swish = silu, hard_silu
+
+_KNOWN: dict[str, Activation] = {a.name: a for a in list(globals().values()) if isinstance(a, Activation)}
+_KNOWN |= {"swish": silu, "hard_swish": hard_silu}
 
 
 def get(identifier: Any) -> Callable:

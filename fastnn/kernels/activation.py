@@ -1,4 +1,4 @@
-"""Activations: functions of one element, and softmax over the last axis."""
+"""Activations: functions of one element (their table is in kinds.py), of rows (softmax, sparsemax, glu), of weights."""
 
 from __future__ import annotations
 
@@ -6,122 +6,64 @@ import math
 
 import numpy as np
 
+from .kinds import FLOPS, FROM_OUTPUT, KINDS, SELU_ALPHA, SELU_SCALE, sigmoid, slope, through, value
+from .reduce import reduce_sum
 from .spec import Array, Call, Kernel, blocks, like, register
 
-#: the functions of one element, in the order of `enum fnn_activation` (csrc/elementwise.h)
-KINDS = ("linear", "relu", "sigmoid", "tanh", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus", "exponential")
-
-#: kinds whose derivative is taken from the output y; the others need the input x
-FROM_OUTPUT = frozenset({"linear", "relu", "sigmoid", "tanh", "elu", "selu", "exponential"})
-
-SELU_SCALE = 1.0507009873554805
-SELU_ALPHA = 1.6732632423543772
-
-#: operations per element, one for each arithmetic sign or function in the formula
-FLOPS = dict(linear=0, relu=1, sigmoid=4, tanh=1, elu=3, selu=4, gelu=5, gelu_tanh=9, silu=5, softplus=3, exponential=1)
-
-_erfc = np.frompyfunc(math.erfc, 1, 1)
+__all__ = ["FROM_OUTPUT", "KINDS", "SELU_ALPHA", "SELU_SCALE", "sigmoid", "slope", "value"]
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), without overflow."""
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, x.dtype.type(1)) / (1 + e)
-
-
-def normal_cdf(x: np.ndarray) -> np.ndarray:
-    """The standard normal distribution function, erfc(-x / sqrt 2) / 2."""
-    return 0.5 * np.asarray(_erfc(x * -math.sqrt(0.5))).astype(x.dtype)
-
-
-def value(kind: str, x: np.ndarray, alpha: float = 1.0) -> np.ndarray:
-    """The function `kind` of each element; -inf gives the limit, NaN gives NaN."""
-    if kind == "linear":
-        return np.array(x)
-    if kind == "relu":
-        return np.maximum(x, 0)
-    if kind == "sigmoid":
-        return sigmoid(x)
-    if kind == "tanh":
-        return np.tanh(x)
-    if kind == "elu":
-        return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
-    if kind == "selu":
-        return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
-    if kind == "gelu":
-        return np.maximum(x, -100) * normal_cdf(x)
-    if kind == "gelu_tanh":
-        x = np.maximum(x, -100)
-        z = np.minimum(x, 100)
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
-    if kind == "silu":
-        return np.maximum(x, -1000) * sigmoid(x)
-    if kind == "softplus":
-        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-    return np.exp(x)
-
-
-def slope(kind: str, x: np.ndarray | None, y: np.ndarray | None, alpha: float = 1.0) -> np.ndarray:
-    """The derivative of `kind`, from y where it is in `FROM_OUTPUT`, else from x."""
-    if kind == "linear":
-        return np.ones_like(y)
-    if kind == "relu":
-        return np.where(y <= 0, y.dtype.type(0), y.dtype.type(1))
-    if kind == "sigmoid":
-        return y * (1 - y)
-    if kind == "tanh":
-        return 1 - y * y
-    if kind == "elu":
-        return np.where(y > 0, y.dtype.type(1), y + alpha)
-    if kind == "selu":
-        return np.where(y > 0, y.dtype.type(SELU_SCALE), y + SELU_SCALE * SELU_ALPHA)
-    if kind == "exponential":
-        return y
-    if kind == "softplus":
-        return sigmoid(x)
-    x = np.clip(x, -1000, 1000) if kind == "silu" else np.clip(x, -100, 100)  # constant beyond; no inf * 0
-    if kind == "silu":
-        s = sigmoid(x)
-        return s * (1 + x * (1 - s))
-    if kind == "gelu":
-        return normal_cdf(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    c = math.sqrt(2 / math.pi)
-    t = np.tanh(c * (x + 0.044715 * x**3))
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x)
-
-
-def _check(name: str, alpha: float, *arrays: Array | None) -> Array:
+def _check(name: str, *arrays: Array | None) -> Array:
     """The one shape and dtype that all of these have."""
     given = [a for a in arrays if a is not None]
     for a in given:
         if a.shape != given[0].shape or a.dtype != given[0].dtype or a.dtype.kind != "f":
             met = " and ".join(f"{g.dtype}{list(g.shape)}" for g in given)
             raise ValueError(f"{name} needs floats of one shape, not {met}.")
-    if not alpha >= 0:
-        raise ValueError(f"{name}: alpha is {alpha}; the derivative of elu is found from its output, "
-                         "which needs alpha >= 0.")
     return given[0]
+
+
+def check_alpha(name: str, kind: str, alpha: float) -> None:
+    """Raise unless `kind` can do with this alpha: its derivative is found from its output, which asks for 0 or more."""
+    if not 0 <= alpha < math.inf or (kind == "celu" and alpha == 0):
+        least = "above" if kind == "celu" else "of at least"
+        raise ValueError(f"{name}: alpha is {alpha}; {kind} wants a number {least} 0.")
 
 
 @register
 class activation(Kernel):
     """y = f(x) for each element.
 
-    ===========  ====================================================================================
-    kind         f(x)
-    ===========  ====================================================================================
-    linear       x
-    relu         max(x, 0)
-    sigmoid      1 / (1 + exp(-x))
-    tanh         tanh(x)
-    elu          x for x > 0, else alpha (exp(x) - 1): Clevert, Unterthiner & Hochreiter (2016)
-    selu         1.0507 times elu with alpha 1.6733: Klambauer et al. (2017)
-    gelu         x times the normal distribution function, erf exact: Hendrycks & Gimpel (2016)
-    gelu_tanh    x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2: the same, approximated
-    silu         x sigmoid(x), also called swish: Hendrycks & Gimpel (2016); Ramachandran et al. (2017)
-    softplus     log(1 + exp(x))
-    exponential  exp(x)
-    ===========  ====================================================================================
+    ==============  =================================================================================
+    kind            f(x)
+    ==============  =================================================================================
+    linear          x
+    relu            max(x, 0)
+    sigmoid         1 / (1 + exp(-x))
+    tanh            tanh(x)
+    elu             x for x > 0, else alpha (exp(x) - 1): Clevert, Unterthiner & Hochreiter (2016)
+    selu            1.0507 times elu with alpha 1.6733: Klambauer et al. (2017)
+    leaky_relu      x for x > 0, else alpha x: Maas, Hannun & Ng (2013)
+    relu6           min(max(x, 0), 6): Krizhevsky (2010)
+    celu            x for x > 0, else alpha (exp(x / alpha) - 1): Barron (2017)
+    hard_sigmoid    min(max(x + 3, 0), 6) / 6
+    hard_tanh       min(max(x, -1), 1)
+    hard_shrink     x for abs(x) > alpha, else 0
+    soft_shrink     x - min(max(x, -alpha), alpha)
+    log_sigmoid     -log(1 + exp(-x))
+    sparse_plus     0 for x <= -1, x for x >= 1, (x + 1)^2 / 4 between
+    sparse_sigmoid  min(max(x + 1, 0), 2) / 2
+    squareplus      (x + sqrt(x^2 + alpha)) / 2: Barron (2021)
+    exponential     exp(x)
+    gelu            x times the normal distribution function, erf exact: Hendrycks & Gimpel (2016)
+    gelu_tanh       x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2: the same, approximated
+    silu            x sigmoid(alpha x), also called swish: Hendrycks & Gimpel (2016); Ramachandran et al. (2017)
+    softplus        log(1 + exp(x))
+    softsign        x / (1 + abs(x))
+    mish            x tanh(log(1 + exp(x))): Misra (2019)
+    hard_silu       x min(max(x + 3, 0), 6) / 6, also called hard swish: Howard et al. (2019)
+    tanh_shrink     x - tanh(x)
+    ==============  =================================================================================
 
     NaN stays NaN. y and x have one shape, any.
 
@@ -139,7 +81,8 @@ class activation(Kernel):
     flat = True
 
     def infer(self, x, *, kind, alpha):
-        return (like(_check(self.name, alpha, x)),)
+        check_alpha(self.name, kind, alpha)
+        return (like(_check(self.name, x)),)
 
     def numpy(self, x, *, kind, alpha):
         return value(kind, np.asarray(x), alpha).astype(x.dtype, copy=False)
@@ -167,7 +110,7 @@ class activation_grad(Kernel):
     """dx = dy f'(x): the gradient of `activation`.
 
     f' is found from y for the kinds in `FROM_OUTPUT` (x may be absent), from x for the others (y may
-    be absent). relu's derivative at 0 is 0. All arrays have one shape.
+    be absent). At a kink it is the one of the flatter side: relu's at 0 is 0. All arrays have one shape.
 
     Examples
     --------
@@ -189,14 +132,11 @@ class activation_grad(Kernel):
         wanted = "y" if kind in FROM_OUTPUT else "x"
         if (y if wanted == "y" else x) is None:
             raise ValueError(f"{self.name} finds the derivative of {kind} from {wanted}, which is absent.")
-        return (like(_check(self.name, alpha, dy, x, y)),)
+        check_alpha(self.name, kind, alpha)
+        return (like(_check(self.name, dy, x, y)),)
 
     def numpy(self, dy, x, y, *, kind, alpha):
-        if kind == "linear":
-            return np.array(dy)
-        if kind == "relu":
-            return np.where(y <= 0, y.dtype.type(0), dy)
-        return (dy * slope(kind, x, y, alpha)).astype(dy.dtype, copy=False)
+        return np.array(dy) if kind == "linear" else through(kind, dy, x, y, alpha)
 
     def sizes(self, call: Call):
         return (call["dy"].size,)
@@ -217,13 +157,13 @@ def rows_per_tile(n: int) -> int:
 
 
 class _Rows(Kernel):
-    """Kernels on the rows of the last axis: M rows of N."""
+    """Kernels on the rows of the last axis: M rows of N (the first input says which)."""
 
     dims = ("M", "N")
     operations = 1  # per element
 
     def infer(self, *arrays):
-        x = _check(self.name, 0.0, *arrays)
+        x = _check(self.name, *arrays)
         if x.ndim == 0:
             raise ValueError(f"{self.name} works on the last axis, and a shape () has none.")
         return (like(x),)
@@ -320,3 +260,254 @@ class log_softmax_grad(_Rows):
 
     def numpy(self, dy, y):
         return dy - np.exp(y) * dy.sum(-1, keepdims=True)
+
+
+@register
+class sparsemax(_Rows):
+    """y = max(x - tau, 0) over the last axis, tau such that it sums to 1: the nearest point of the simplex.
+
+    tau is found by Newton's method from max(x) - 1, from where it only rises (Michelot 1986), so nothing is sorted.
+    NaN anywhere in a row makes NaN of each element that is not 0.
+
+    References
+    ----------
+    Martins & Astudillo (2016), From softmax to sparsemax, arXiv:1602.02068.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparsemax(np.array([[1.0, 0.5, -1.0]]))
+    array([[0.75, 0.25, 0.  ]])
+    """
+
+    name = "sparsemax"
+    operations = 12
+
+    def units(self, x):
+        return {"y": 1.0}  # the differences of numbers between 0 and 1
+
+    def numpy(self, x):
+        if not x.size:
+            return np.array(x)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = x - x.max(-1, keepdims=True)
+            tau = np.full_like(z[..., :1], -1)
+            for _ in range(x.shape[-1]):
+                above = z > tau
+                following = (np.where(above, z, 0).sum(-1, keepdims=True) - 1) / above.sum(-1, keepdims=True)
+                if not (following > tau).any():
+                    break
+                tau = np.fmax(tau, following).astype(x.dtype)
+            return np.where(z - tau <= 0, x.dtype.type(0), z - tau)
+
+    def gradient(self, call: Call, *, y):
+        return {"x": sparsemax_grad(y, call["y"])}
+
+
+@register
+class sparsemax_grad(_Rows):
+    """dx = dy - mean(dy where y > 0) where y > 0, else 0: the gradient of `sparsemax` from its output y."""
+
+    name = "sparsemax_grad"
+    outputs = ("dx",)
+    inputs = ("dy", "y")
+    operations = 4
+
+    def numpy(self, dy, y):
+        above = y > 0
+        mean = np.where(above, dy, 0).sum(-1, keepdims=True) / np.maximum(above.sum(-1, keepdims=True), 1)
+        return np.where(above, dy - mean, 0).astype(dy.dtype, copy=False)
+
+
+@register
+class glu(_Rows):
+    """y = a sigmoid(b), a and b the two halves of the last axis of x.
+
+    References
+    ----------
+    Dauphin et al. (2017), Language modeling with gated convolutional networks, arXiv:1612.08083.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> glu(np.array([[1.0, 2.0, 0.0, np.log(3.0)]]))
+    array([[0.5, 1.5]])
+    """
+
+    name = "glu"
+    operations = 3
+
+    def infer(self, x):
+        (y,) = super().infer(x)
+        if x.shape[-1] % 2:
+            raise ValueError(f"{self.name} halves the last axis, which is odd in the shape {list(x.shape)}.")
+        return (Array((*y.shape[:-1], y.shape[-1] // 2), y.dtype),)
+
+    def numpy(self, x):
+        a, b = np.split(x, 2, -1)
+        return a * sigmoid(b)
+
+    def sizes(self, call: Call):
+        m, n = super().sizes(call)
+        return m, n // 2
+
+    def terms(self, call: Call):
+        return 8
+
+    def gradient(self, call: Call, *, y):
+        return {"x": glu_grad(y, call["x"])}
+
+
+@register
+class glu_grad(_Rows):
+    """dx = (dy s, dy s a (1 - s)), s = sigmoid(b): the gradient of `glu` from its input x = (a, b)."""
+
+    name = "glu_grad"
+    outputs = ("dx",)
+    inputs = ("dy", "x")
+    operations = 7
+
+    def infer(self, dy, x):
+        if dy.dtype != x.dtype or x.ndim == 0 or dy.shape != (*x.shape[:-1], x.shape[-1] / 2):
+            raise ValueError(f"{self.name} needs dy of half the last axis of x, not {dy.dtype}{list(dy.shape)} and "
+                             f"{x.dtype}{list(x.shape)}.")
+        return (like(x),)
+
+    def numpy(self, dy, x):
+        a, b = np.split(x, 2, -1)
+        da = dy * sigmoid(b)
+        return np.concatenate([da, da * a * sigmoid(-b)], -1)
+
+    def terms(self, call: Call):
+        return 8
+
+
+@register
+class prelu(_Rows):
+    """y = x where x > 0, else alpha x, with an alpha for each place of the last axis.
+
+    References
+    ----------
+    He et al. (2015), Delving deep into rectifiers, arXiv:1502.01852, eq. 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prelu(np.array([[-4.0, -4.0], [1.0, 2.0]]), np.array([0.25, 0.5]))
+    array([[-1., -2.],
+           [ 1.,  2.]])
+    """
+
+    name = "prelu"
+    inputs = ("x", "alpha")
+    operations = 2
+
+    def infer(self, x, alpha):
+        if x.dtype != alpha.dtype or x.dtype.kind != "f" or not x.ndim or alpha.shape != x.shape[-1:]:
+            raise ValueError(f"{self.name} needs floats x[..., N] and alpha[N], not {x.dtype}{list(x.shape)} and "
+                             f"{alpha.dtype}{list(alpha.shape)}.")
+        return (like(x),)
+
+    def numpy(self, x, alpha):
+        return np.where(x > 0, x, alpha * x)
+
+    def terms(self, call: Call):
+        return 1
+
+    def gradient(self, call: Call, *, y):
+        dx, dz = prelu_grad(y, call["x"], call["alpha"])
+        rows = tuple(range(len(dz.shape) - 1))
+        return {"x": dx, "alpha": reduce_sum(dz, axes=rows, keepdims=False) if rows else dz}
+
+
+@register
+class prelu_grad(_Rows):
+    """dx = dy where x > 0, else alpha dy; dz = dy min(x, 0): the gradients of `prelu`.
+
+    dz is alpha's before it is summed over all rows.
+    """
+
+    name = "prelu_grad"
+    outputs = ("dx", "dz")
+    inputs = ("dy", "x", "alpha")
+    operations = 4
+
+    def infer(self, dy, x, alpha):
+        prelu.infer(x, alpha)
+        _check(self.name, dy, x)
+        return like(x), like(x)
+
+    def numpy(self, dy, x, alpha):
+        return np.where(x > 0, dy, alpha * dy), np.where(x > 0, x.dtype.type(0), dy * x)
+
+    def terms(self, call: Call):
+        return 1
+
+
+@register
+class ramp(Kernel):
+    """y = min(x, top) where x > threshold, else slope (x - threshold) + value.
+
+    One kernel for Keras's relu with all its numbers (value 0) and PyTorch's and Keras's threshold (slope 0).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ramp(np.array([-1.0, 0.5, 2.0, 9.0]), threshold=1.0, slope=0.5, top=6.0)
+    array([-1.  , -0.25,  2.  ,  6.  ])
+    """
+
+    name = "ramp"
+    dims = ("N",)
+    attrs = {"threshold": 0.0, "slope": 0.0, "top": math.inf, "value": 0.0}
+    flat = True
+
+    def infer(self, x, *, threshold, slope, top, value):
+        return (like(_check(self.name, x)),)
+
+    def numpy(self, x, *, threshold, slope, top, value):
+        below = slope * np.maximum(x - threshold, np.finfo(x.dtype).min) + value  # 0 times -inf would be NaN
+        return np.where(x > threshold, np.minimum(x, top), below)
+
+    def sizes(self, call: Call):
+        return (call["x"].size,)
+
+    def tiles(self, call: Call):
+        return blocks(call["x"].size)
+
+    def flops(self, call: Call):
+        return 4 * call["x"].size
+
+    def gradient(self, call: Call, *, y):
+        return {"x": ramp_grad(y, call["x"], **{n: call.attr(n) for n in ("threshold", "slope", "top")})}
+
+
+@register
+class ramp_grad(Kernel):
+    """dx = dy where threshold < x < top, 0 from top on, slope dy elsewhere: the gradient of `ramp`."""
+
+    name = "ramp_grad"
+    outputs = ("dx",)
+    inputs = ("dy", "x")
+    dims = ("N",)
+    attrs = {"threshold": 0.0, "slope": 0.0, "top": math.inf}
+    flat = True
+
+    def infer(self, dy, x, *, threshold, slope, top):
+        return (like(_check(self.name, dy, x)),)
+
+    def numpy(self, dy, x, *, threshold, slope, top):
+        d = np.where(x > threshold, x < top, dy.dtype.type(slope))
+        return np.where(d == 0, dy.dtype.type(0), dy) * d
+
+    def sizes(self, call: Call):
+        return (call["dy"].size,)
+
+    def tiles(self, call: Call):
+        return blocks(call["dy"].size)
+
+    def flops(self, call: Call):
+        return 3 * call["dy"].size
+
+    def terms(self, call: Call):
+        return 1

@@ -11,11 +11,10 @@ import math
 
 import numpy as np
 
+from .kinds import FROM_OUTPUT, KINDS, through, value
 from .spec import BLOCK, Array, Call, Kernel, blocks, register
 
-ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "elu", "selu")
-#: Klambauer et al., Self-normalizing neural networks (2017)
-SELU_LAMBDA, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+ACTIVATIONS = tuple(kind for kind in KINDS if kind in FROM_OUTPUT)  #: those that the edges of a product can compute
 
 ROWS, COLUMNS = 256, 256  #: largest tile: its block of B, 416 x 256 floats, is 416 KiB of a 1 MiB L2
 PANEL = 64  #: columns of a tile are a multiple of this: four AVX-512 vectors
@@ -65,35 +64,7 @@ def halves(m: int, n: int, transposed: bool) -> tuple[int, int]:
 
 def activate(z: np.ndarray, activation: str, alpha: float = 1.0) -> np.ndarray:
     """activation(z)."""
-    if activation == "relu":
-        return np.maximum(z, 0)
-    if activation == "sigmoid":
-        e = np.exp(-np.abs(z))
-        return np.where(z < 0, e, 1) / (1 + e)
-    if activation == "tanh":
-        return np.tanh(z)
-    if activation == "elu":
-        return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))).astype(z.dtype, copy=False)
-    if activation == "selu":
-        return SELU_LAMBDA * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))).astype(z.dtype, copy=False)
-    return z
-
-
-def derivative(y: np.ndarray, activation: str, alpha: float = 1.0) -> np.ndarray:
-    """activation'(z), told from y = activation(z)."""
-    if activation == "relu":
-        d = y > 0
-    elif activation == "sigmoid":
-        d = y * (1 - y)
-    elif activation == "tanh":
-        d = 1 - y * y
-    elif activation == "elu":
-        d = np.where(y > 0, 1, y + alpha)
-    elif activation == "selu":
-        d = np.where(y > 0, SELU_LAMBDA, y + SELU_LAMBDA * SELU_ALPHA)
-    else:
-        d = np.ones_like(y)
-    return d.astype(y.dtype, copy=False)
+    return z if activation == "linear" else value(activation, z, alpha).astype(z.dtype, copy=False)
 
 
 def wanted(call: Call, *names: str) -> list[bool]:
@@ -239,9 +210,7 @@ class dense_grad_input(Product):
 
     def numpy(self, dz, w, y=None, *, activation="linear", alpha=1.0):
         dx = dz @ w.T
-        if y is not None and activation == "relu":  # a choice, not a product: NaN and infinity behind a dead unit go
-            return np.where(y <= 0, dx.dtype.type(0), dx)
-        return dx if y is None else dx * derivative(y, activation, alpha)
+        return dx if y is None else through(activation, dx, None, y, alpha)
 
     def sizes(self, call):
         return (call["dz"].shape[0], *call["w"].shape, *self.tile(call))

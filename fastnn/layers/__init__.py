@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ..spelling import unknown
+from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
@@ -25,9 +26,10 @@ from .row_normalization import GroupNormalization, LayerNormalization, RMSNormal
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, Flatten,
-    GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, Normalization, Operation,
-    RMSNormalization, Rescaling, Reshape, SpatialDropout1D, SpatialDropout2D, UnitNormalization)}
+    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, ELU,
+    Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
+    Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
+    SpatialDropout2D, UnitNormalization)}
 
 
 #: ends of the names of arguments that may be objects of classes of users
@@ -68,8 +70,8 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
-           "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input", "InputLayer",
-           "Layer", "LayerNormalization", "Normalization", "Operation", "RMSNormalization", "Rescaling", "Reshape",
-           "SpatialDropout1D", "SpatialDropout2D", "UnitNormalization", "add", "concatenate", "deserialize",
-           "serialize"]
+__all__ = ["ELU", "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate",
+           "Dense", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
+           "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU",
+           "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
+           "UnitNormalization", "add", "concatenate", "deserialize", "serialize"]

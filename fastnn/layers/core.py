@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
-from ..kernels.dense import dense
+from ..kernels.dense import ACTIVATIONS, dense
 from .layer import Layer
 from .symbolic import KerasTensor, Node
 
-FUSED = frozenset(("linear", "relu", "sigmoid", "tanh", "elu", "selu"))  # what `dense` computes at its edges
+FUSED = frozenset(ACTIVATIONS)  # what `dense` computes at its edges
 
 
 class InputLayer(Layer):

@@ -220,6 +220,18 @@ def _table() -> list[Entry]:
         Entry(e.fill, flat(), FLAT, {"value": 1.5}, lambda n: {"shape": (n,)}),
         Entry(activation.activation, flat(normal), FLAT, {"kind": "sigmoid"}),
         Entry(activation.activation_grad, upstream, FLAT, {"kind": "sigmoid"}),
+        Entry(activation.ramp, flat(normal), FLAT, {"slope": 0.1, "top": 6.0}),
+        Entry(activation.ramp_grad, flat(normal, normal), FLAT, {"slope": 0.1, "top": 6.0}),
+        Entry(activation.prelu, lambda rng, attrs, rows, columns: (
+            normal(rng, rows, columns), normal(rng, columns)), ROWS),
+        Entry(activation.prelu_grad, lambda rng, attrs, rows, columns: (
+            normal(rng, rows, columns), normal(rng, rows, columns), normal(rng, columns)), ROWS),
+        Entry(activation.glu, lambda rng, attrs, rows, columns: (normal(rng, rows, 2 * columns),), ROWS),
+        Entry(activation.glu_grad, lambda rng, attrs, rows, columns: (
+            normal(rng, rows, columns), normal(rng, rows, 2 * columns)), ROWS),
+        Entry(activation.sparsemax, matrices(normal), ROWS, terms=_along),
+        Entry(activation.sparsemax_grad, lambda rng, attrs, rows, columns: (
+            normal(rng, rows, columns), activation.sparsemax(normal(rng, rows, columns))), ROWS, terms=_along),
         Entry(activation.softmax, matrices(normal), ROWS, terms=_along),
         Entry(activation.softmax_grad, matrices(normal, lambda *a: softmaxed(normal(*a))), ROWS, terms=_along),
         Entry(activation.log_softmax, matrices(normal), ROWS, terms=_along),

@@ -80,12 +80,16 @@ def erf(jax, s, a):
 
 def activate(jax, x, kind, alpha):
     """The activation of this name."""
-    nn = jax.nn
-    if kind == "elu":
-        return nn.elu(x, alpha)
-    functions = dict(linear=lambda x: x + 0, relu=nn.relu, sigmoid=nn.sigmoid, tanh=jax.numpy.tanh, selu=nn.selu,
-                     gelu=lambda x: nn.gelu(x, approximate=False), gelu_tanh=nn.gelu, silu=nn.silu,
-                     softplus=nn.softplus, exponential=jax.numpy.exp)
+    nn, numpy = jax.nn, jax.numpy
+    functions = dict(
+        linear=lambda x: x + 0, relu=nn.relu, sigmoid=nn.sigmoid, tanh=numpy.tanh, selu=nn.selu, relu6=nn.relu6,
+        gelu=lambda x: nn.gelu(x, approximate=False), gelu_tanh=nn.gelu, softplus=nn.softplus, exponential=numpy.exp,
+        elu=lambda x: nn.elu(x, alpha), leaky_relu=lambda x: nn.leaky_relu(x, alpha), celu=lambda x: nn.celu(x, alpha),
+        silu=lambda x: x * nn.sigmoid(alpha * x), squareplus=lambda x: nn.squareplus(x, alpha), mish=nn.mish,
+        hard_sigmoid=nn.hard_sigmoid, hard_tanh=nn.hard_tanh, hard_silu=nn.hard_silu, log_sigmoid=nn.log_sigmoid,
+        sparse_plus=nn.sparse_plus, sparse_sigmoid=nn.sparse_sigmoid, softsign=nn.soft_sign,
+        tanh_shrink=lambda x: x - numpy.tanh(x), hard_shrink=lambda x: numpy.where(numpy.abs(x) > alpha, x, 0),
+        soft_shrink=lambda x: x - numpy.clip(x, -alpha, alpha))
     return functions[kind](x)
 
 
@@ -152,7 +156,15 @@ def dense_grad_input(jax, s, a):
     where = jax.numpy.where
     slope = dict(relu=lambda: y > 0, sigmoid=lambda: y * (1 - y), tanh=lambda: 1 - y * y,
                  elu=lambda: where(y > 0, 1, y + a["alpha"]),
-                 selu=lambda: where(y > 0, 1.0507009873554805, y + 1.7580993408473766))
+                 selu=lambda: where(y > 0, 1.0507009873554805, y + 1.7580993408473766),
+                 leaky_relu=lambda: where(y > 0, 1, a["alpha"]), relu6=lambda: (y > 0) & (y < 6),
+                 celu=lambda: where(y > 0, 1, y / a["alpha"] + 1),
+                 hard_sigmoid=lambda: where((y > 0) & (y < 1), 1 / 6, 0),
+                 hard_tanh=lambda: jax.numpy.abs(y) < 1, hard_shrink=lambda: y != 0, soft_shrink=lambda: y != 0,
+                 log_sigmoid=lambda: -jax.numpy.expm1(y), exponential=lambda: y,
+                 sparse_plus=lambda: jax.numpy.sqrt(jax.numpy.clip(y, 0, 1)),
+                 sparse_sigmoid=lambda: where((y > 0) & (y < 1), 0.5, 0),
+                 squareplus=lambda: where(y > 0, y * y / (y * y + a["alpha"] / 4), 0))
     return dx * slope[kind]()
 
 

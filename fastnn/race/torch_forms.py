@@ -67,20 +67,29 @@ def _form(function: Callable) -> Callable:
 
 # ---------------------------------------------------------------------- elements and rows
 
-_KINDS = dict(relu="relu", sigmoid="sigmoid", tanh="tanh", elu="elu", selu="selu", gelu="gelu", silu="silu",
-              softplus="softplus", exponential="exp")
+_KINDS = dict(relu="relu", sigmoid="sigmoid", tanh="tanh", selu="selu", gelu="gelu", softplus="softplus",
+              exponential="exp", relu6="relu6", hard_sigmoid="hardsigmoid", hard_tanh="hardtanh",
+              log_sigmoid="logsigmoid", softsign="softsign", mish="mish", hard_silu="hardswish",
+              tanh_shrink="tanhshrink")
+_NUMBERED = dict(elu="elu", leaky_relu="leaky_relu", celu="celu", hard_shrink="hardshrink", soft_shrink="softshrink")
 
 
 def activate(torch, x, kind, alpha):
     """The activation of this name."""
     f = torch.nn.functional
-    if kind == "linear":
-        return x.clone()
-    if kind == "gelu_tanh":
-        return f.gelu(x, approximate="tanh")
-    if kind == "elu":
-        return f.elu(x, alpha)
-    return getattr(torch if kind in ("relu", "sigmoid", "tanh", "exponential") else f, _KINDS[kind])(x)
+    if kind in _NUMBERED:
+        return getattr(f, _NUMBERED[kind])(x, alpha)
+    if kind in _KINDS:
+        return getattr(torch if kind in ("relu", "sigmoid", "tanh", "exponential") else f, _KINDS[kind])(x)
+    others = {
+        "linear": lambda: x.clone(),
+        "gelu_tanh": lambda: f.gelu(x, approximate="tanh"),
+        "silu": lambda: f.silu(x) if alpha == 1 else x * torch.sigmoid(alpha * x),
+        "sparse_plus": lambda: torch.where(x >= 1, x, (x + 1).clamp(0, 2).square() / 4),
+        "sparse_sigmoid": lambda: ((x + 1) / 2).clamp(0, 1),
+        "squareplus": lambda: (x + torch.sqrt(x * x + alpha)) / 2,
+    }
+    return others[kind]()
 
 
 @_form
@@ -104,9 +113,24 @@ def activation_grad(torch, s, a):
         "selu": lambda: aten.elu_backward(dy, 1.6732632423543772, 1.0507009873554805, 1.0, True, of),
         "gelu": lambda: aten.gelu_backward(dy, of),
         "gelu_tanh": lambda: aten.gelu_backward(dy, of, approximate="tanh"),
-        "silu": lambda: aten.silu_backward(dy, of),
+        "silu": lambda: aten.silu_backward(dy, of * a["alpha"]),
         "softplus": lambda: aten.softplus_backward(dy, of, 1, 20),
         "exponential": lambda: dy * of,
+        "leaky_relu": lambda: aten.leaky_relu_backward(dy, of, a["alpha"], True),
+        "relu6": lambda: aten.hardtanh_backward(dy, of, 0, 6),
+        "celu": lambda: aten.elu_backward(dy, a["alpha"], 1.0, 1 / a["alpha"], True, of),
+        "hard_sigmoid": lambda: torch.where((of > 0) & (of < 1), dy / 6, 0),
+        "hard_tanh": lambda: aten.hardtanh_backward(dy, of, -1, 1),
+        "hard_shrink": lambda: aten.hardshrink_backward(dy, of, 0),
+        "soft_shrink": lambda: aten.hardshrink_backward(dy, of, 0),
+        "log_sigmoid": lambda: dy * -torch.expm1(of),
+        "sparse_plus": lambda: dy * of.clamp(0, 1).sqrt(),
+        "sparse_sigmoid": lambda: torch.where((of > 0) & (of < 1), dy / 2, 0),
+        "squareplus": lambda: dy * torch.where(of > 0, of * of / (of * of + a["alpha"] / 4), 0),
+        "softsign": lambda: dy / (1 + of.abs()).square(),
+        "mish": lambda: aten.mish_backward(dy, of),
+        "hard_silu": lambda: aten.hardswish_backward(dy, of),
+        "tanh_shrink": lambda: dy * torch.tanh(of).square(),
     }
     return steps[kind]
 
@@ -152,6 +176,21 @@ def fill(torch, s, a):
 
 
 @_form
+def prelu(torch, s, a):
+    return lambda: torch.nn.functional.prelu(s["x"], s["alpha"])
+
+
+@_form
+def glu(torch, s, a):
+    return lambda: torch.nn.functional.glu(s["x"], -1)
+
+
+@_form
+def glu_grad(torch, s, a):
+    return lambda: torch.ops.aten.glu_backward(s["dy"], s["x"], -1)
+
+
+@_form
 def softmax(torch, s, a):
     return lambda: torch.softmax(s["x"], -1)
 
@@ -178,7 +217,7 @@ def dense(torch, s, a):
     z = torch.empty(s["x"].shape[0], s["w"].shape[1])
     inplace = {"relu": torch.relu_, "sigmoid": torch.sigmoid_, "tanh": torch.tanh_, "selu": torch.selu_,
                "elu": lambda z: torch.nn.functional.elu(z, a["alpha"], inplace=True), "linear": lambda z: z}
-    activate_ = inplace[a["activation"]]
+    activate_ = inplace.get(a["activation"], lambda z: activate(torch, z, a["activation"], a["alpha"]))
     return lambda: activate_(torch.addmm(s["b"], s["x"], s["w"], out=z))
 
 

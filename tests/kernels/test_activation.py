@@ -5,6 +5,7 @@ import pytest
 
 from fastnn.kernels import activation as a
 from fastnn.kernels import single, tables
+from fastnn.kernels.kinds import CHOICES
 
 core = pytest.importorskip("fastnn.kernels.native.core")
 BACKENDS = ("numpy", "native")
@@ -15,19 +16,29 @@ def relu_like(torch):
     return {
         "linear": lambda x: x * 1, "relu": f.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
         "elu": lambda x: f.elu(x, 0.7), "selu": f.selu, "gelu": f.gelu,
-        "gelu_tanh": lambda x: f.gelu(x, approximate="tanh"), "silu": f.silu,
+        "gelu_tanh": lambda x: f.gelu(x, approximate="tanh"), "silu": lambda x: x * torch.sigmoid(0.7 * x),
         "softplus": lambda x: f.softplus(x, threshold=1000), "exponential": torch.exp,
+        "leaky_relu": lambda x: f.leaky_relu(x, 0.7), "relu6": f.relu6,
+        "celu": lambda x: torch.where(x > 0, x, 0.7 * torch.expm1(x / 0.7)),
+        "hard_sigmoid": lambda x: (x + 3).clamp(0, 6) / 6, "hard_tanh": f.hardtanh,
+        "hard_shrink": lambda x: f.hardshrink(x, 0.7),
+        "soft_shrink": lambda x: f.softshrink(x, 0.7), "log_sigmoid": f.logsigmoid, "softsign": f.softsign,
+        "mish": f.mish, "hard_silu": f.hardswish, "tanh_shrink": f.tanhshrink,
+        "sparse_plus": lambda x: torch.where(x >= 1, x, torch.where(x <= -1, 0 * x, (x + 1) ** 2 / 4)),
+        "sparse_sigmoid": lambda x: ((x + 1) / 2).clamp(0, 1),
+        "squareplus": lambda x: (x + torch.sqrt(x * x + 0.7)) / 2,
     }
 
 
 @pytest.mark.parametrize("kind", a.KINDS)
 def test_values_and_slopes_are_torchs(kind):
     torch = pytest.importorskip("torch")
-    x = np.concatenate([np.linspace(-20, 20, 801), [0.0]])
+    x = np.concatenate([np.linspace(-20, 20, 802), [0.0]])
     at = torch.tensor(x, requires_grad=True)
     y = relu_like(torch)[kind](at)
     y.sum().backward()
-    np.testing.assert_allclose(a.value(kind, x, 0.7), y.detach().numpy(), rtol=1e-12, atol=1e-15)
+    atol = 1e-14 if kind in ("squareplus", "tanh_shrink") else 1e-15  # what the plain formulas lose
+    np.testing.assert_allclose(a.value(kind, x, 0.7), y.detach().numpy(), rtol=1e-12, atol=atol)
     np.testing.assert_allclose(a.slope(kind, x, y.detach().numpy(), 0.7), at.grad.numpy(), rtol=1e-12, atol=1e-14)
 
 
@@ -49,7 +60,14 @@ VALUES = [  # kind, x, y; worked by hand
     ("sigmoid", np.log(3), 0.75), ("tanh", np.log(3) / 2, 0.5), ("elu", -np.log(2), -0.35), ("elu", 3.0, 3.0),
     ("selu", 1.0, 1.0507009873554805), ("selu", -np.log(2), -0.8790496704236883), ("gelu", 1.0, 0.8413447460685429),
     ("gelu", -1.0, -0.15865525393145707), ("gelu_tanh", 1.0, 0.8411919906082768),
-    ("silu", np.log(3), 0.75 * np.log(3)),
+    ("silu", np.log(3) / 0.7, 0.75 * np.log(3) / 0.7), ("leaky_relu", -2.0, -1.4), ("relu6", 7.0, 6.0),
+    ("relu6", 5.5, 5.5), ("celu", -0.7 * np.log(2), -0.35), ("hard_sigmoid", 1.5, 0.75), ("hard_sigmoid", -3.0, 0.0),
+    ("hard_tanh", -1.5, -1.0), ("hard_shrink", -0.75, -0.75), ("hard_shrink", 0.5, 0.0), ("soft_shrink", -1.7, -1.0),
+    ("log_sigmoid", -np.log(3), -np.log(4)), ("log_sigmoid", -200.0, -200.0), ("sparse_plus", 0.0, 0.25),
+    ("sparse_sigmoid", 0.5, 0.75), ("squareplus", 0.0, np.sqrt(0.7) / 2), ("squareplus", -1e4, 0.7 / 4e4),
+    ("squareplus", -1e30, 0.7 / 4e30), ("softsign", -3.0, -0.75), ("softsign", 3e38, 1.0),
+    ("mish", 0.0, 0.0), ("mish", np.log(2), 0.8 * np.log(2)), ("mish", -np.log(2), -np.log(2) * 5 / 13),
+    ("hard_silu", 1.0, 2 / 3), ("tanh_shrink", 1e-3, 1e-9 / 3 * (1 - 0.4e-6)), ("tanh_shrink", 1e-6, 1e-18 / 3),
     ("softplus", 0.0, np.log(2)), ("softplus", 40.0, 40.0), ("exponential", 0.0, 1.0),
 ]
 
@@ -70,13 +88,16 @@ def test_extremes(backend, kind):
         from_output = kind in a.FROM_OUTPUT
         (dx,) = single.run(a.activation_grad, np.ones_like(x), None if from_output else x, y if from_output else None,
                            kind=kind, backend=backend)
-    high = {"sigmoid": 1.0, "tanh": 1.0}.get(kind, np.inf)
-    low = {"linear": -np.inf, "tanh": -1.0, "elu": -1.0, "selu": -a.SELU_SCALE * a.SELU_ALPHA}.get(kind, 0.0)
+    high = {"sigmoid": 1.0, "tanh": 1.0, "relu6": 6.0, "hard_sigmoid": 1.0, "hard_tanh": 1.0, "log_sigmoid": 0.0,
+            "sparse_sigmoid": 1.0, "softsign": 1.0}.get(kind, np.inf)
+    low = {"tanh": -1.0, "elu": -1.0, "celu": -1.0, "selu": -a.SELU_SCALE * a.SELU_ALPHA, "hard_tanh": -1.0,
+           "softsign": -1.0, **dict.fromkeys(("linear", "leaky_relu", "hard_shrink", "soft_shrink", "log_sigmoid",
+                                              "tanh_shrink"), -np.inf)}.get(kind, 0.0)
     assert np.isnan(y[0])
     np.testing.assert_allclose(y[1:3], [high, low], rtol=1e-6, atol=0)
     assert not np.isnan(y[1:]).any()
     assert not np.isnan(dx[1:]).any()
-    assert kind in ("linear", "relu") or np.isnan(dx[0])
+    assert kind in ("linear", "leaky_relu", *CHOICES) or np.isnan(dx[0])
     if kind == "relu":
         assert dx[7] == 0  # the slope at 0
 

@@ -1,5 +1,6 @@
 """The one table of layers: a new layer is tested by being listed here."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,8 +40,21 @@ def act(name, x):
             "sigmoid": lambda: 1 / (1 + np.exp(-x)), "silu": lambda: x / (1 + np.exp(-x)),
             "elu": lambda: np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1), "softplus": lambda: np.log1p(np.exp(x)),
             "selu": lambda: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
-            "exponential": lambda: np.exp(x),
+            "exponential": lambda: np.exp(x), "mish": lambda: x * np.tanh(np.log1p(np.exp(x))),
+            "leaky_relu": lambda: np.where(x > 0, x, 0.2 * x), "gelu": lambda: x * ndtr(x),
+            "squareplus": lambda: (x + np.sqrt(x * x + 4)) / 2, "log_sigmoid": lambda: -np.log1p(np.exp(-x)),
+            "soft_shrink": lambda: np.sign(x) * np.maximum(abs(x) - 0.5, 0),
+            "hard_sigmoid": lambda: np.clip(x / 6 + 0.5, 0, 1), "hard_silu": lambda: x * np.clip(x / 6 + 0.5, 0, 1),
+            "log_softmax": lambda: x - np.log(np.exp(x).sum(-1, keepdims=True)),
             "softmax": lambda: np.exp(x) / np.exp(x).sum(-1, keepdims=True)}[name]()
+
+
+def ndtr(x):
+    return np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x.ravel()]).reshape(x.shape)
+
+
+def prelu(layer, training, x):
+    return np.where(x > 0, x, layer.alpha.numpy() * x)
 
 
 def dense(activation=None, bias=True):
@@ -138,6 +152,7 @@ def activation(name):
 
 CASES = [
     *(dense(a) for a in (None, "relu", "tanh", "sigmoid", "elu", "selu", "silu", "softmax", "softplus")),
+    *(dense(a) for a in ("leaky_relu", "squareplus", "log_sigmoid", "hard_sigmoid", "soft_shrink", "mish")),
     dense("relu", bias=False),
     row_norm(), row_norm(center=False), row_norm(scale=False), row_norm(center=False, scale=False),
     row_norm(axis=1), row_norm(axis=[1, 2]), row_norm(axis=[-1, 1], epsilon=0.1),
@@ -150,7 +165,27 @@ CASES = [
     group(2), group(-1), group(3, axis=1), group(2, center=False), group(2, scale=False),
     norm(), norm(center=False), norm(scale=False), norm(momentum=0.5, epsilon=0.1), norm(unbiased_moving_variance=True),
     *(activation(a) for a in ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "silu", "softmax", "softplus",
-                              "exponential")),
+                              "exponential", "mish", "gelu", "hard_silu", "log_softmax")),
+    Case("ReLU", lambda **k: layers.ReLU(**k), [*SIZES, (2, 3, 5)], lambda layer, training, x: np.maximum(x, 0),
+         kinked=True),
+    Case("ReLU-bent", lambda **k: layers.ReLU(1.0, 0.1, 0.5, **k), [*SIZES, (2, 3, 5)],
+         lambda layer, training, x: np.where(x > 0.5, np.minimum(x, 1), 0.1 * (x - 0.5)), kinked=True),
+    Case("LeakyReLU", lambda **k: layers.LeakyReLU(**k), [*SIZES, (2, 3, 5)],
+         lambda layer, training, x: np.where(x > 0, x, 0.3 * x), kinked=True),
+    Case("ELU", lambda **k: layers.ELU(0.5, **k), [*SIZES, (2, 3, 5)],
+         lambda layer, training, x: np.where(x > 0, x, 0.5 * np.expm1(x)), kinked=True),
+    Case("PReLU", lambda **k: layers.PReLU("random_normal", **k), [*SIZES, (2, 3, 5)], prelu,
+         [((2, 3), (2, 4), "was built for alphas of shape (3,)")], kinked=True),
+    Case("PReLU-shared", lambda **k: layers.PReLU("random_normal", [1, 2], **k), [(2, 3, 5), (2, 3, 4, 5)], prelu,
+         [(None, (2, 3), "no axis 2 to share")], kinked=True),
+    Case("PReLU-shared-last", lambda **k: layers.PReLU("random_normal", 2, **k), [(2, 3, 5)], prelu, kinked=True),
+    Case("Softmax", lambda **k: layers.Softmax(**k), [*SIZES, (2, 3, 5)],
+         lambda layer, training, x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+    Case("Softmax-axis-1", lambda **k: layers.Softmax(1, **k), [(2, 3, 5)],
+         lambda layer, training, x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
+    Case("Softmax-axes", lambda **k: layers.Softmax([1, 3], **k), [(2, 3, 4, 2)],
+         lambda layer, training, x: np.exp(x) / np.exp(x).sum((1, 3), keepdims=True),
+         [(None, (2, 3), "there is no axis 3")]),
     Case("Dropout", lambda **k: layers.Dropout(0.4, seed=3, **k), [(5, 3), (33, 31)],
          lambda layer, training, x: None if training else x, trained=True),
     Case("Dropout-nothing", lambda **k: layers.Dropout(0.0, **k), [(5, 3)], lambda layer, training, x: x),

@@ -11,10 +11,22 @@ cdef extern from "elementwise.h" nogil:
         void (*activation)(int kind, float *y, const float *x, int64_t n, float alpha) noexcept nogil
         void (*activation_grad)(int kind, float *dx, const float *dy, const float *x, const float *y, int64_t n,
                                 float alpha) noexcept nogil
+        void (*ramp)(float *y, const float *x, int64_t n, float threshold, float slope, float top,
+                     float value) noexcept nogil
+        void (*ramp_grad)(float *dx, const float *dy, const float *x, int64_t n, float threshold, float slope,
+                          float top) noexcept nogil
+        void (*prelu)(float *y, const float *x, const float *alpha, int64_t n) noexcept nogil
+        void (*prelu_grad)(float *dx, float *dz, const float *dy, const float *x, const float *alpha,
+                           int64_t n) noexcept nogil
+        void (*glu)(float *y, const float *a, const float *b, int64_t n) noexcept nogil
+        void (*glu_grad)(float *da, float *db, const float *dy, const float *a, const float *b,
+                         int64_t n) noexcept nogil
         void (*softmax)(float *y, const float *x, int64_t n) noexcept nogil
         void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t n) noexcept nogil
         void (*log_softmax)(float *y, const float *x, int64_t n) noexcept nogil
         void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t n) noexcept nogil
+        void (*sparsemax)(float *y, const float *x, int64_t n) noexcept nogil
+        void (*sparsemax_grad)(float *dx, const float *dy, const float *y, int64_t n) noexcept nogil
         void (*unary)(int op, float *y, const float *x, int64_t n) noexcept nogil
         void (*binary)(int op, float *y, const float *a, int64_t sa, const float *b, int64_t sb,
                        int64_t n) noexcept nogil

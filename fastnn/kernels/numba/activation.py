@@ -7,94 +7,72 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..activation import KINDS, SELU_ALPHA, SELU_SCALE, rows_per_tile
-from .form import form, helper
-from .math import exp, expm1, fma, larger, log, normal_cdf, sigmoid, smaller, softplus, tanh
-from .rows import row_dot, row_each, row_exp_sum, row_max, row_softmax, row_sum
+from ..activation import KINDS, rows_per_tile
+from .form import elementwise, form, helper
+from .kinds import (
+    SELU_SCALE,
+    SELU_SLOPE,
+    celu,
+    celu_slope,
+    elu,
+    gelu,
+    gelu_slope,
+    gelu_tanh,
+    gelu_tanh_slope,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_silu_slope,
+    hard_tanh,
+    leaky_relu,
+    leaky_relu_slope,
+    log_sigmoid,
+    log_sigmoid_slope,
+    mish,
+    mish_slope,
+    relu,
+    relu6,
+    selu,
+    silu,
+    silu_slope,
+    soft_shrink,
+    softsign,
+    softsign_slope,
+    sparse_plus,
+    sparse_plus_slope,
+    sparse_sigmoid,
+    squareplus,
+    squareplus_slope,
+    tanh_shrink,
+    tanh_shrink_slope,
+    through_hard_sigmoid,
+    through_hard_tanh,
+    through_relu6,
+    through_shrink,
+    through_sparse_sigmoid,
+)
+from .math import exp, fma, larger, log, sigmoid, smaller, softplus, tanh
+from .rows import row_dot, row_each, row_exp_sum, row_map, row_max, row_softmax, row_sum, row_total
 
 f4 = np.float32
-LINEAR, RELU, SIGMOID, TANH, ELU, SELU, GELU, GELU_TANH, SILU, SOFTPLUS, EXPONENTIAL = range(len(KINDS))
-SELU_SLOPE = SELU_SCALE * SELU_ALPHA
-GELU_C, GELU_A = f4(np.sqrt(2 / np.pi)), f4(0.044715)
-DENSITY = f4(1 / np.sqrt(2 * np.pi))  # of the normal distribution, at 0
-
-
-# ---------------------------------------------------------------------- functions of one element
-
-@helper
-def relu(x):
-    """np.maximum(x, 0)"""
-    return larger(x, 0.0)
+LARGEST = np.finfo(f4).max
+(LINEAR, RELU, SIGMOID, TANH, ELU, SELU, LEAKY_RELU, RELU6, CELU, HARD_SIGMOID, HARD_TANH, HARD_SHRINK, SOFT_SHRINK,
+ LOG_SIGMOID, SPARSE_PLUS, SPARSE_SIGMOID, SQUAREPLUS, EXPONENTIAL, GELU, GELU_TANH, SILU, SOFTPLUS, SOFTSIGN, MISH,
+ HARD_SILU, TANH_SHRINK) = range(len(KINDS))
 
 
 @helper
-def elu(x, alpha):
-    """x for x > 0, else alpha * np.expm1(x)"""
-    return x if x > 0.0 else alpha * expm1(x)
-
-
-@helper
-def selu(x):
-    """SELU_SCALE * elu(x, SELU_ALPHA)"""
-    return SELU_SCALE * x if x > 0.0 else SELU_SLOPE * expm1(x)
-
-
-# At -inf the product with a factor that underflows to 0 would be NaN: x stops where the factor does.
-
-@helper
-def gelu(x):
-    """x * normal_cdf(x)"""
-    return larger(x, -100.0) * normal_cdf(x)
-
-
-@helper
-def gelu_tanh(x):
-    """0.5 * x * (1 + np.tanh(GELU_C * (x + GELU_A * x**3)))"""
-    t = tanh(GELU_C * fma(GELU_A * x * x, x, x))
-    return larger(x, -100.0) * fma(f4(0.5), t, f4(0.5))
-
-
-@helper
-def silu(x):
-    """x * sigmoid(x)"""
-    return larger(x, -1000.0) * sigmoid(x)
-
-
-# ---------------------------------------------------------------------- their derivatives
-# At a clamped place: beyond it they do not change, and nothing overflows to inf * 0.
-
-@helper
-def gelu_slope(x):
-    """normal_cdf(x) + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)"""
-    x = smaller(larger(x, -100.0), 100.0)
-    return fma(x * DENSITY, exp(-0.5 * x * x), normal_cdf(x))
-
-
-@helper
-def gelu_tanh_slope(x):
-    """0.5 * (1 + t) + 0.5 * x * (1 - t * t) * GELU_C * (1 + 3 * GELU_A * x * x), t the tanh of `gelu_tanh`"""
-    x = smaller(larger(x, -100.0), 100.0)
-    a = GELU_A * x * x
-    t = tanh(GELU_C * fma(a, x, x))
-    inner = GELU_C * fma(f4(3.0), a, f4(1.0))
-    return fma(0.5 * x * fma(-t, t, f4(1.0)), inner, fma(f4(0.5), t, f4(0.5)))
-
-
-@helper
-def silu_slope(x):
-    """s * (1 + x * (1 - s)), s = sigmoid(x)"""
-    x = smaller(larger(x, -1000.0), 1000.0)
-    s = sigmoid(x)
-    return s * fma(x, 1.0 - s, f4(1.0))
-
-
-# ---------------------------------------------------------------------- arrays
-
-@helper
-def each_slope(f, dx, dy, x):
-    """dx = dy * f(x)"""
+def each_slope(f, dx, dy, x, *numbers):
+    """dx = dy * f(x, *numbers)"""
     for i in range(len(dx)):
-        dx[i] = dy[i] * f(x[i])
+        dx[i] = dy[i] * f(x[i], *numbers)
+
+
+@helper
+def each_choice(f, dx, dy, y):
+    """dx = f(dy, y)"""
+    for i in range(len(dx)):
+        dx[i] = f(dy[i], y[i])
 
 
 @helper
@@ -118,11 +96,41 @@ def activate(kind, y, x, alpha):
     elif kind == GELU_TANH:
         row_each(gelu_tanh, y, x)
     elif kind == SILU:
-        row_each(silu, y, x)
+        row_each(silu, y, x, alpha)
     elif kind == SOFTPLUS:
         row_each(softplus, y, x)
     elif kind == EXPONENTIAL:
         row_each(exp, y, x)
+    elif kind == LEAKY_RELU:
+        row_each(leaky_relu, y, x, alpha)
+    elif kind == RELU6:
+        row_each(relu6, y, x)
+    elif kind == CELU:
+        row_each(celu, y, x, alpha)
+    elif kind == HARD_SIGMOID:
+        row_each(hard_sigmoid, y, x)
+    elif kind == HARD_TANH:
+        row_each(hard_tanh, y, x)
+    elif kind == HARD_SHRINK:
+        row_each(hard_shrink, y, x, alpha)
+    elif kind == SOFT_SHRINK:
+        row_each(soft_shrink, y, x, alpha)
+    elif kind == LOG_SIGMOID:
+        row_each(log_sigmoid, y, x)
+    elif kind == SPARSE_PLUS:
+        row_each(sparse_plus, y, x)
+    elif kind == SPARSE_SIGMOID:
+        row_each(sparse_sigmoid, y, x)
+    elif kind == SQUAREPLUS:
+        row_each(squareplus, y, x, alpha)
+    elif kind == SOFTSIGN:
+        row_each(softsign, y, x)
+    elif kind == MISH:
+        row_each(mish, y, x)
+    elif kind == HARD_SILU:
+        row_each(hard_silu, y, x)
+    elif kind == TANH_SHRINK:
+        row_each(tanh_shrink, y, x)
 
 
 @helper
@@ -151,12 +159,40 @@ def multiply_slope(kind, dx, dy, x, y, alpha):
     elif kind == GELU_TANH:
         each_slope(gelu_tanh_slope, dx, dy, x)
     elif kind == SILU:
-        each_slope(silu_slope, dx, dy, x)
+        each_slope(silu_slope, dx, dy, x, alpha)
     elif kind == SOFTPLUS:
         each_slope(sigmoid, dx, dy, x)
     elif kind == EXPONENTIAL:
         for i in range(len(dx)):
             dx[i] = dy[i] * y[i]
+    elif kind == RELU6:
+        each_choice(through_relu6, dx, dy, y)
+    elif kind == HARD_SIGMOID:
+        each_choice(through_hard_sigmoid, dx, dy, y)
+    elif kind == HARD_TANH:
+        each_choice(through_hard_tanh, dx, dy, y)
+    elif kind == SPARSE_SIGMOID:
+        each_choice(through_sparse_sigmoid, dx, dy, y)
+    elif kind == CELU:
+        each_slope(celu_slope, dx, dy, y, alpha)
+    elif kind == LEAKY_RELU:
+        each_slope(leaky_relu_slope, dx, dy, y, alpha)
+    elif kind == LOG_SIGMOID:
+        each_slope(log_sigmoid_slope, dx, dy, y)
+    elif kind == SPARSE_PLUS:
+        each_slope(sparse_plus_slope, dx, dy, y)
+    elif kind == SQUAREPLUS:
+        each_slope(squareplus_slope, dx, dy, y, alpha)
+    elif kind == SOFTSIGN:
+        each_slope(softsign_slope, dx, dy, x)
+    elif kind == MISH:
+        each_slope(mish_slope, dx, dy, x)
+    elif kind == HARD_SILU:
+        each_slope(hard_silu_slope, dx, dy, x)
+    elif kind == TANH_SHRINK:
+        each_slope(tanh_shrink_slope, dx, dy, x)
+    elif kind == HARD_SHRINK or kind == SOFT_SHRINK:
+        each_choice(through_shrink, dx, dy, y)
 
 
 # ---------------------------------------------------------------------- the kernels
@@ -213,3 +249,120 @@ def log_softmax_grad(dx, dy, y, first, last):
         total = row_sum(g)
         for i in range(len(out)):
             out[i] = fma(-exp(logs[i]), total, g[i])
+
+
+@elementwise
+def ramp(x, threshold, slope, top, value):
+    """y = smaller(x, top) if x > threshold else slope * (x - threshold) + value"""
+    return smaller(x, top) if x > threshold else fma(slope, larger(x - threshold, -LARGEST), value)
+
+
+@elementwise
+def ramp_grad(dy, x, threshold, slope, top):
+    """dx = dy for threshold < x < top, 0 from top on, slope * dy elsewhere"""
+    d = (f4(1.0) if x < top else f4(0.0)) if x > threshold else slope
+    return f4(0.0) if d == f4(0.0) else d * dy
+
+
+@form(y="f4 M N", x="f4 M N", alpha="f4 N")
+def prelu(y, x, alpha, first, last):
+    """y = np.where(x > 0, x, alpha * x)"""
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
+        row_map(leaky_relu, y[r], x[r], alpha)
+
+
+@helper
+def below(dy, x):
+    """dy * np.minimum(x, 0)"""
+    return f4(0.0) if x > f4(0.0) else dy * x
+
+
+@form(dx="f4 M N", dz="f4 M N", dy="f4 M N", x="f4 M N", alpha="f4 N")
+def prelu_grad(dx, dz, dy, x, alpha, first, last):
+    """dx = np.where(x > 0, dy, alpha * dy); dz = dy * np.minimum(x, 0)"""
+    group = rows_per_tile(x.shape[1])
+    for r in range(first * group, min(last * group, len(x))):
+        g, z, out = dy[r], x[r], dx[r]
+        for i in range(len(out)):
+            out[i] = g[i] if z[i] > f4(0.0) else alpha[i] * g[i]
+        row_map(below, dz[r], g, z)
+
+
+@helper
+def gated(a, b):
+    """a * sigmoid(b)"""
+    return a * sigmoid(b)
+
+
+@form(y="f4 M N", x="f4 M 2 N")
+def glu(y, x, first, last):
+    """y = x[:, 0] * sigmoid(x[:, 1])"""
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
+        row_map(gated, y[r], x[r, 0], x[r, 1])
+
+
+@form(dx="f4 M 2 N", dy="f4 M N", x="f4 M 2 N")
+def glu_grad(dx, dy, x, first, last):
+    """s = sigmoid(x[:, 1]); dx[:, 0] = dy * s; dx[:, 1] = dy * s * x[:, 0] * (1 - s)"""
+    group = rows_per_tile(dy.shape[1])
+    for r in range(first * group, min(last * group, len(dy))):
+        g, a, b, da, db = dy[r], x[r, 0], x[r, 1], dx[r, 0], dx[r, 1]
+        row_map(gated, da, g, b)
+        for i in range(len(g)):
+            db[i] = da[i] * a[i] * sigmoid(-b[i])
+
+
+@helper
+def excess(x, _, largest, tau):
+    """x - largest where it is above tau, else 0"""
+    z = x - largest
+    return z if z > tau else f4(0.0)
+
+
+@helper
+def excess_count(x, _, largest, tau):
+    """1 where x - largest is above tau, else 0"""
+    return f4(1.0) if x - largest > tau else f4(0.0)
+
+
+@helper
+def count_above(_, x, tau):
+    """1 where x is above tau, else 0"""
+    return f4(1.0) if x > tau else f4(0.0)
+
+
+@helper
+def where_above(g, x, tau):
+    """g where x > tau, else 0"""
+    return g if x > tau else f4(0.0)
+
+
+@form(y="f4 M N", x="f4 M N")
+def sparsemax(y, x, first, last):
+    """y = np.maximum(x - tau, 0), tau such that it sums to 1, by Newton's method from x.max() - 1"""
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
+        row, out = x[r], y[r]
+        largest, tau = row_max(row), f4(-1.0)
+        while True:
+            above = row_total(excess, row, row, largest, tau)
+            following = (above - f4(1.0)) / row_total(excess_count, row, row, largest, tau)
+            if not following > tau:
+                break
+            tau = following
+        for i in range(len(out)):
+            z = (row[i] - largest) - tau
+            out[i] = f4(0.0) if z <= f4(0.0) else z
+
+
+@form(dx="f4 M N", dy="f4 M N", y="f4 M N")
+def sparsemax_grad(dx, dy, y, first, last):
+    """dx = np.where(y > 0, dy - dy[y > 0].mean(), 0)"""
+    group = rows_per_tile(y.shape[1])
+    for r in range(first * group, min(last * group, len(y))):
+        g, p, out = dy[r], y[r], dx[r]
+        mean = row_total(where_above, g, p, f4(0.0)) / row_total(count_above, g, p, f4(0.0))
+        for i in range(len(out)):
+            out[i] = g[i] - mean if p[i] > f4(0.0) else f4(0.0)
