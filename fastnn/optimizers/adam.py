@@ -72,8 +72,8 @@ class Adam(Optimizer):
 
     def update(self, g, w, slots, scalars) -> None:
         betas = {"beta_1": self.beta_1, "beta_2": self.beta_2}
-        if self.weight_decay:
-            optim.adamw(g, scalars["alpha"], scalars["epsilon"], scalars["decay"], w, *slots, **betas)
+        if scalars.decays:
+            optim.adamw(g, scalars["alpha"], scalars["epsilon"], scalars.decay, w, *slots, **betas)
         else:
             optim.adam(g, scalars["alpha"], scalars["epsilon"], w, *slots, **betas)
 
