@@ -28,7 +28,6 @@ NEUTRAL = {
     "ema_overwrite_frequency": None,
     "loss_scale_factor": None,
     "gradient_accumulation_steps": None,
-    "amsgrad": False,
 }
 
 

@@ -112,7 +112,7 @@ class Stored:
 
 
 def snake(name: str) -> str:
-    return {"AdamW": "adamw", "RMSprop": "rmsprop"}.get(name) or re.sub(
+    return {"AdamW": "adamw", "RAdam": "radam", "RMSprop": "rmsprop"}.get(name) or re.sub(
         r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 

@@ -250,6 +250,10 @@ def test_rate_set_between_runs():
     (lambda: Adam(epsilon_mode="inside"), "epsilon_mode"),
     (lambda: AdamW(weight_decay=-0.1), "weight_decay must be 0 or more"),
     (lambda: RMSprop(rho=2), r"rho must be in \[0, 1\)"),
+    (lambda: optimizers.Adagrad(initial_accumulator_value=-1), "Adagrad: initial_accumulator_value must be 0 or more"),
+    (lambda: optimizers.Ftrl(0.0), "Ftrl: learning_rate must be above 0"),
+    (lambda: optimizers.Ftrl(learning_rate_power=0.5), "learning_rate_power must be 0 or less"),
+    (lambda: optimizers.Nadam(momentum_decay=0), "momentum_decay must be above 0"),
     (lambda: Adam(use_ema=True), "can't do use_ema=True yet"),
 ])
 def test_arguments_are_checked(make, message):
@@ -283,7 +287,8 @@ def test_get_by_other_means():
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.5), lambda: RMSprop(momentum=0.5, centered=True),
-                                  lambda: Adam(0.1), lambda: AdamW(0.1)])
+                                  lambda: Adam(0.1), lambda: AdamW(0.1),
+                                  *(kind for kind in optimizers.CLASSES)])
 def test_state_round_trip(make):
     values, grads = start()
     made, optimizer = variables(values), make()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastnn import optimizers
-from fastnn.optimizers import SGD, Adam, AdamW, RMSprop
+from fastnn.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Nadam, RAdam, RMSprop
 
 from .steps import close, start, trajectory
 
@@ -41,13 +41,38 @@ PAIRS = [  # ours, the class and the arguments in PyTorch; only rules that are t
     (lambda: Adam(0.02, 0.8, 0.95, epsilon_mode="outside"), "Adam", {"lr": 0.02, "eps": 1e-7, "betas": (0.8, 0.95)}),
     (lambda: AdamW(0.02, weight_decay=0.3, epsilon=1e-2, epsilon_mode="outside"), "AdamW",
      {"lr": 0.02, "eps": 1e-2, "weight_decay": 0.3}),
+    (lambda: Adam(0.02, epsilon=1e-2, epsilon_mode="outside", amsgrad=True), "Adam",
+     {"lr": 0.02, "eps": 1e-2, "amsgrad": True}),
+    (lambda: AdamW(0.02, 0.3, 0.8, 0.7, epsilon_mode="outside", amsgrad=True), "AdamW",
+     {"lr": 0.02, "betas": (0.8, 0.7), "eps": 1e-7, "weight_decay": 0.3, "amsgrad": True}),
+    (lambda: Adagrad(0.1, 0.2, 1e-2, epsilon_inside_sqrt=False), "Adagrad",
+     {"lr": 0.1, "initial_accumulator_value": 0.2, "eps": 1e-2}),
+    (lambda: Adadelta(0.5, 0.9, 1e-3), "Adadelta", {"lr": 0.5, "rho": 0.9, "eps": 1e-3}),
+    (lambda: Adamax(0.02, epsilon=1e-30), "Adamax", {"lr": 0.02, "eps": 1e-30}),
+    (lambda: Nadam(0.02, epsilon=1e-2, momentum_decay=0.004), "NAdam", {"lr": 0.02, "eps": 1e-2}),
+    (lambda: Nadam(0.02, 0.7, 0.9, momentum_decay=0.1, weight_decay=0.3), "NAdam",
+     {"lr": 0.02, "betas": (0.7, 0.9), "eps": 1e-7, "momentum_decay": 0.1, "weight_decay": 0.3,
+      "decoupled_weight_decay": True}),
+    (lambda: RAdam(0.02, epsilon=1e-2), "RAdam", {"lr": 0.02, "eps": 1e-2}),
+    (lambda: RAdam(0.02, 0.8, 0.9, weight_decay=0.3), "RAdam",
+     {"lr": 0.02, "betas": (0.8, 0.9), "eps": 1e-7, "weight_decay": 0.3, "decoupled_weight_decay": True}),
 ]
+
+
+@pytest.fixture
+def torch64():
+    """PyTorch, whose NAdam keeps a product in the default dtype."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield torch
+    torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-10)])
 @pytest.mark.parametrize("case", range(len(PAIRS)))
-def test_trajectory_is_pytorchs(case, dtype, tolerance):
-    torch = pytest.importorskip("torch")
+def test_trajectory_is_pytorchs(case, dtype, tolerance, torch64):
+    torch = torch64
     make, kind, arguments = PAIRS[case]
     values, grads = start()
     theirs = [torch.nn.Parameter(torch.tensor(v, dtype=torch.float64)) for v in values]
@@ -73,6 +98,21 @@ KERAS = [  # the same words mean the same thing
     ("Adam", {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "weight_decay": 0.2, "global_clipnorm": 3.0}),
     ("AdamW", {"learning_rate": 0.02}),
     ("AdamW", {"learning_rate": 0.02, "weight_decay": 0.3, "clipnorm": 1.5}),
+    ("Adam", {"learning_rate": 0.02, "beta_2": 0.7, "amsgrad": True, "weight_decay": 0.2}),
+    ("Adagrad", {"learning_rate": 0.1}),
+    ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.5, "epsilon": 1e-2, "weight_decay": 0.2}),
+    ("Adadelta", {"learning_rate": 0.5, "epsilon": 1e-3}),
+    ("Adadelta", {"learning_rate": 0.5, "rho": 0.8, "epsilon": 1e-3, "weight_decay": 0.2, "clipnorm": 2.0}),
+    ("Adamax", {"learning_rate": 0.02}),
+    ("Adamax", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.8, "epsilon": 1e-2, "weight_decay": 0.2}),
+    ("Nadam", {"learning_rate": 0.02}),
+    ("Nadam", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-2, "weight_decay": 0.2}),
+    ("Lion", {"learning_rate": 0.02}),
+    ("Lion", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.9, "weight_decay": 0.2}),
+    ("Ftrl", {"learning_rate": 0.1}),
+    ("Ftrl", {"learning_rate": 0.1, "initial_accumulator_value": 0.5, "l1_regularization_strength": 0.2,
+              "l2_regularization_strength": 0.1, "l2_shrinkage_regularization_strength": 0.05, "beta": 0.3}),
+    ("Ftrl", {"learning_rate": 0.1, "learning_rate_power": -0.8, "weight_decay": 0.2}),
 ]
 
 
