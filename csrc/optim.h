@@ -11,19 +11,23 @@
 #include "fastnn.h"
 
 struct fnn_optim_ops {
-    /* w -= rate * g */
-    void (*sgd)(float *w, const float *g, int64_t n, float rate);
+    /* w -= decay * w, first of all in those that take it;  w -= rate * g */
+    void (*sgd)(float *w, const float *g, int64_t n, float rate, float decay);
     /* v = mu * v - rate * g;  w += v  or, Nesterov,  w += mu * v - rate * g */
-    void (*momentum)(float *w, float *v, const float *g, int64_t n, float rate, float mu, int nesterov);
+    void (*momentum)(float *w, float *v, const float *g, int64_t n, float rate, float mu, float decay,
+                     int nesterov);
+    /* v = mu * v + gain * g;  w -= rate * v  or, Nesterov,  w -= rate * (g + mu * v) */
+    void (*momentum_outside)(float *w, float *v, const float *g, int64_t n, float rate, float mu, float gain,
+                             float decay, int nesterov);
     /* v += (g*g - v) * rho_c;  w -= rate * g / sqrt(v + eps)  or, outside,  / (sqrt(v) + eps) */
-    void (*rmsprop)(float *w, float *v, const float *g, int64_t n, float rate, float rho_c, float epsilon,
-                    int inside);
+    void (*rmsprop)(float *w, float *v, const float *g, int64_t n, float rate, float decay, float rho_c,
+                    float epsilon, int inside);
     /* the same step added to mom = mu * mom + step;  w -= mom */
     void (*rmsprop_momentum)(float *w, float *v, float *mom, const float *g, int64_t n, float rate, float mu,
-                             float rho_c, float epsilon, int inside);
+                             float decay, float rho_c, float epsilon, int inside);
     /* the same with max(v - mean*mean, 0) for v, mean += (g - mean) * rho_c */
     void (*rmsprop_centered)(float *w, float *v, float *mean, float *mom, const float *g, int64_t n, float rate,
-                             float mu, float rho_c, float epsilon, int inside);
+                             float mu, float decay, float rho_c, float epsilon, int inside);
     /* m += (g - m) * beta_1c;  v += (g*g - v) * beta_2c;  w -= alpha * m / (sqrt(v) + epsilon) */
     void (*adam)(float *w, float *m, float *v, const float *g, int64_t n, float alpha, float epsilon,
                  float beta_1c, float beta_2c);

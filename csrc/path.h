@@ -17,6 +17,7 @@
 #include "norm.inc"
 #include "loss.inc"
 #include "optim.inc"
+#include "moments.inc"
 #include "random.inc"
 #include "data.inc"
 #include "machine.inc"

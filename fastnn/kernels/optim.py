@@ -16,16 +16,22 @@ SQUARES = 16384  #: elements of one tile of `sum_of_squares`
 
 
 class Flat(Kernel):
-    """Base of the flat kernels: ``scalars`` are 0-d, all other slots have one shape."""
+    """Base of the flat kernels: ``scalars`` are 0-d, all other slots have one shape.
+
+    An update that can decay its weights has a last input ``decay``, optional, the share that each weight loses before
+    the step; for decoupled weight decay it is ``rate * weight_decay``.
+    """
 
     dims = ("n",)
     flat = True
     scalars: tuple[str, ...] = ()
 
     def infer(self, *inputs: Array, **attrs) -> tuple[Array, ...]:
-        slots = dict(zip(self.inputs, inputs, strict=True))
+        slots = dict(zip(self.inputs, inputs))
         first = slots[next(n for n in self.inputs if n not in self.scalars)]
         for name, x in slots.items():
+            if x is None:
+                continue
             if name in self.scalars:
                 if x.shape != () or x.dtype.kind != "f":
                     raise ValueError(f"{self.name} needs {name} as one float, got shape {x.shape}, dtype {x.dtype}.")
@@ -45,16 +51,21 @@ class Flat(Kernel):
 
     def nbytes(self, call: Call) -> float:
         """An updated array is read and written; the rest is read."""
-        return sum(x.nbytes for x in (*call.inputs, *call.outputs))
+        return sum(x.nbytes for x in (*call.inputs, *call.outputs) if x is not None)
 
     flops_per_element = 2
+
+
+def decayed(w, decay):
+    """w without the share of it that decays."""
+    return w if decay is None else w - float(decay) * w
 
 
 @register
 class sgd(Flat):
     """Gradient descent: ``w -= rate * g``.
 
-    Slots: w (n) updated; g (n); rate 0-d.
+    Slots: w (n) updated; g (n); rate, decay 0-d.
 
     Examples
     --------
@@ -64,11 +75,13 @@ class sgd(Flat):
 
     name = "sgd"
     outputs = ("w",)
-    inputs = ("g", "rate", "w")
-    scalars = ("rate",)
+    inputs = ("g", "rate", "w", "decay")
+    optional = ("decay",)
+    scalars = ("rate", "decay")
+    flops_per_element = 4
 
-    def numpy(self, g, rate, w):
-        return w - float(rate) * g
+    def numpy(self, g, rate, w, decay=None):
+        return decayed(w, decay) - float(rate) * g
 
 
 @register
@@ -79,7 +92,7 @@ class momentum(Flat):
         w += v                        plain
         w += mu * v - rate * g        nesterov=1, with the new v
 
-    Slots: w, v (n) updated; g (n); rate, mu 0-d. PyTorch's ``buf`` is ``-v / rate`` while the rate stays.
+    Slots: w, v (n) updated; g (n); rate, mu, decay 0-d. PyTorch's ``buf`` is ``-v / rate`` while the rate stays.
 
     References
     ----------
@@ -95,15 +108,50 @@ class momentum(Flat):
 
     name = "momentum"
     outputs = ("w", "v")
-    inputs = ("g", "rate", "mu", "w", "v")
+    inputs = ("g", "rate", "mu", "w", "v", "decay")
+    optional = ("decay",)
     attrs = {"nesterov": 0}
-    scalars = ("rate", "mu")
-    flops_per_element = 5
+    scalars = ("rate", "mu", "decay")
+    flops_per_element = 7
 
-    def numpy(self, g, rate, mu, w, v, nesterov):
-        rate, mu = float(rate), float(mu)
+    def numpy(self, g, rate, mu, w, v, decay=None, nesterov=0):
+        rate, mu, w = float(rate), float(mu), decayed(w, decay)
         v = mu * v - rate * g
         return (w + mu * v - rate * g if nesterov else w + v), v
+
+
+@register
+class momentum_outside(Flat):
+    """Gradient descent with momentum, as PyTorch writes it: the rate is outside of the velocity.
+
+        v = mu * v + gain * g
+        w -= rate * v                 plain
+        w -= rate * (g + mu * v)      nesterov=1, with the new v
+
+    Slots: w, v (n) updated; g (n); rate, mu, gain, decay 0-d. ``gain`` is 1 - dampening.
+
+    References
+    ----------
+    Polyak (1964), Some methods of speeding up the convergence of iteration methods.
+
+    Examples
+    --------
+    >>> momentum_outside(np.array([2.0]), 0.5, 0.5, 1.0, np.array([1.0]), np.array([4.0]))
+    (array([-1.]), array([4.]))
+    """
+
+    name = "momentum_outside"
+    outputs = ("w", "v")
+    inputs = ("g", "rate", "mu", "gain", "w", "v", "decay")
+    optional = ("decay",)
+    attrs = {"nesterov": 0}
+    scalars = ("rate", "mu", "gain", "decay")
+    flops_per_element = 8
+
+    def numpy(self, g, rate, mu, gain, w, v, decay=None, nesterov=0):
+        rate, mu, w = float(rate), float(mu), decayed(w, decay)
+        v = mu * v + float(gain) * g
+        return w - rate * (g + mu * v if nesterov else v), v
 
 
 def rms_step(rate, g, v, epsilon, inside):
@@ -119,7 +167,7 @@ class rmsprop(Flat):
         w -= rate * g / sqrt(v + epsilon)        epsilon_inside=1, as Keras
         w -= rate * g / (sqrt(v) + epsilon)      epsilon_inside=0, as PyTorch
 
-    Slots: w, v (n) updated; g (n); rate 0-d.
+    Slots: w, v (n) updated; g (n); rate, decay 0-d.
 
     References
     ----------
@@ -133,14 +181,15 @@ class rmsprop(Flat):
 
     name = "rmsprop"
     outputs = ("w", "v")
-    inputs = ("g", "rate", "w", "v")
+    inputs = ("g", "rate", "w", "v", "decay")
+    optional = ("decay",)
     attrs = {"rho": 0.9, "epsilon": 1e-7, "epsilon_inside": 1}
-    scalars = ("rate",)
-    flops_per_element = 8
+    scalars = ("rate", "decay")
+    flops_per_element = 10
 
-    def numpy(self, g, rate, w, v, rho, epsilon, epsilon_inside):
+    def numpy(self, g, rate, w, v, decay=None, rho=0.9, epsilon=1e-7, epsilon_inside=1):
         v = v + (g * g - v) * (1 - rho)
-        return w - rms_step(float(rate), g, v, epsilon, epsilon_inside), v
+        return decayed(w, decay) - rms_step(float(rate), g, v, epsilon, epsilon_inside), v
 
 
 @register
@@ -148,20 +197,21 @@ class rmsprop_momentum(Flat):
     """RMSprop whose steps are gathered by momentum: ``mom = mu * mom + step; w -= mom``.
 
     As in Keras the rate is inside ``mom``; with a rate that stays this is PyTorch's rule too.
-    Slots: w, v, mom (n) updated; g (n); rate, mu 0-d. See `rmsprop` for the step.
+    Slots: w, v, mom (n) updated; g (n); rate, mu, decay 0-d. See `rmsprop` for the step.
     """
 
     name = "rmsprop_momentum"
     outputs = ("w", "v", "mom")
-    inputs = ("g", "rate", "mu", "w", "v", "mom")
+    inputs = ("g", "rate", "mu", "w", "v", "mom", "decay")
+    optional = ("decay",)
     attrs = {"rho": 0.9, "epsilon": 1e-7, "epsilon_inside": 1}
-    scalars = ("rate", "mu")
-    flops_per_element = 10
+    scalars = ("rate", "mu", "decay")
+    flops_per_element = 12
 
-    def numpy(self, g, rate, mu, w, v, mom, rho, epsilon, epsilon_inside):
+    def numpy(self, g, rate, mu, w, v, mom, decay=None, rho=0.9, epsilon=1e-7, epsilon_inside=1):
         v = v + (g * g - v) * (1 - rho)
         mom = float(mu) * mom + rms_step(float(rate), g, v, epsilon, epsilon_inside)
-        return w - mom, v, mom
+        return decayed(w, decay) - mom, v, mom
 
 
 @register
@@ -172,7 +222,7 @@ class rmsprop_centered(Flat):
 
     and then as `rmsprop_momentum` with ``max(v - mean*mean, 0)`` in the place of v (the libraries
     leave the maximum away and risk the root of a rounding below zero).
-    Slots: w, v, mean, mom (n) updated; g (n); rate, mu 0-d (mu = 0 for no momentum).
+    Slots: w, v, mean, mom (n) updated; g (n); rate, mu, decay 0-d (mu = 0 for no momentum).
 
     References
     ----------
@@ -181,20 +231,21 @@ class rmsprop_centered(Flat):
 
     name = "rmsprop_centered"
     outputs = ("w", "v", "mean", "mom")
-    inputs = ("g", "rate", "mu", "w", "v", "mean", "mom")
+    inputs = ("g", "rate", "mu", "w", "v", "mean", "mom", "decay")
+    optional = ("decay",)
     attrs = {"rho": 0.9, "epsilon": 1e-7, "epsilon_inside": 1}
-    scalars = ("rate", "mu")
-    flops_per_element = 16
+    scalars = ("rate", "mu", "decay")
+    flops_per_element = 18
 
     def terms(self, call: Call) -> int:
         return 16
 
-    def numpy(self, g, rate, mu, w, v, mean, mom, rho, epsilon, epsilon_inside):
+    def numpy(self, g, rate, mu, w, v, mean, mom, decay=None, rho=0.9, epsilon=1e-7, epsilon_inside=1):
         v = v + (g * g - v) * (1 - rho)
         mean = mean + (g - mean) * (1 - rho)
         variance = np.maximum(v - mean * mean, 0)
         mom = float(mu) * mom + rms_step(float(rate), g, variance, epsilon, epsilon_inside)
-        return w - mom, v, mean, mom
+        return decayed(w, decay) - mom, v, mean, mom
 
 
 @register

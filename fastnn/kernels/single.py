@@ -35,6 +35,7 @@ def run(kernel: Kernel, *inputs, backend: str = "native", order=None, **attrs):
     from .native import core
 
     call = describe(kernel, inputs, attrs)
+    inputs += (None,) * (len(kernel.inputs) - len(inputs))
     arrays = {n: None if x is None else np.array(x, order="C") for n, x in zip(kernel.inputs, inputs)}
     outputs = []
     for name, a in zip(kernel.outputs, call.outputs):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import spelling
-from ..kernels import optim
+from ..kernels import moments, optim
 from . import checks
 from .optimizer import Optimizer
 
@@ -25,6 +25,7 @@ class Adam(Optimizer):
     learning_rate : number or schedule.
     beta_1, beta_2 : in [0, 1): what the two means keep.
     epsilon : above 0.
+    amsgrad : divide by the root of the largest v so far, so that no weight's rate grows again.
     bias_correction : False leaves the correction away: ``alpha = rate``. (MLX's default; the textbook's first form.)
     epsilon_mode : "hat" is Keras's, the formula above: "epsilon hat" before section 2.1 of the paper.
         "outside" is Algorithm 1 of the paper and PyTorch: epsilon is added to the corrected root, which
@@ -33,7 +34,8 @@ class Adam(Optimizer):
 
     References
     ----------
-    Kingma & Ba (2015), Adam: a method for stochastic optimization, arXiv:1412.6980.
+    Kingma & Ba (2015), Adam: a method for stochastic optimization, arXiv:1412.6980. AMSGrad: Reddi, Kale &
+    Kumar (2018), arXiv:1904.09237.
 
     Examples
     --------
@@ -44,17 +46,20 @@ class Adam(Optimizer):
     array([0.9, 1.1], dtype=float32)
     """
 
-    slot_names = ("m", "v")
+    slot_names: tuple[str, ...] = ("m", "v")
     decays = True
 
     def __init__(self, learning_rate=0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
-                 weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
+                 amsgrad: bool = False, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
                  name: str | None = "adam", bias_correction: bool = True, epsilon_mode: str = "hat", **later: Any):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name, **later)
         who = type(self).__name__
         self.beta_1 = checks.share(who, "beta_1", beta_1)
         self.beta_2 = checks.share(who, "beta_2", beta_2)
         self.epsilon = checks.positive(who, "epsilon", epsilon)
+        self.amsgrad = checks.flag(who, "amsgrad", amsgrad)
+        if self.amsgrad:
+            self.slot_names = ("m", "v", "top")
         self.bias_correction = checks.flag(who, "bias_correction", bias_correction)
         self.epsilon_mode = spelling.one_of("epsilon_mode", epsilon_mode, ("hat", "outside"))
 
@@ -72,14 +77,16 @@ class Adam(Optimizer):
 
     def update(self, g, w, slots, scalars) -> None:
         betas = {"beta_1": self.beta_1, "beta_2": self.beta_2}
-        if self.weight_decay:
-            optim.adamw(g, scalars["alpha"], scalars["epsilon"], scalars["decay"], w, *slots, **betas)
+        if self.amsgrad:
+            moments.adam_amsgrad(g, scalars["alpha"], scalars["epsilon"], w, *slots, scalars.decay, **betas)
+        elif scalars.decays:
+            optim.adamw(g, scalars["alpha"], scalars["epsilon"], scalars.decay, w, *slots, **betas)
         else:
             optim.adam(g, scalars["alpha"], scalars["epsilon"], w, *slots, **betas)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon,
-                "bias_correction": self.bias_correction, "epsilon_mode": self.epsilon_mode}
+                "amsgrad": self.amsgrad, "bias_correction": self.bias_correction, "epsilon_mode": self.epsilon_mode}
 
 
 class AdamW(Adam):
@@ -99,9 +106,9 @@ class AdamW(Adam):
     """
 
     def __init__(self, learning_rate=0.001, weight_decay: float = 0.004, beta_1: float = 0.9, beta_2: float = 0.999,
-                 epsilon: float = 1e-7, clipnorm=None, clipvalue=None, global_clipnorm=None,
+                 epsilon: float = 1e-7, amsgrad: bool = False, clipnorm=None, clipvalue=None, global_clipnorm=None,
                  name: str | None = "adamw", bias_correction: bool = True, epsilon_mode: str = "hat", **later: Any):
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay, clipnorm, clipvalue, global_clipnorm,
-                         name, bias_correction, epsilon_mode, **later)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, clipnorm, clipvalue,
+                         global_clipnorm, name, bias_correction, epsilon_mode, **later)
         if self.weight_decay is None:
             raise ValueError("AdamW: weight_decay must be a number; for none use Adam.")

@@ -49,6 +49,14 @@ def share(who: str, name: str, value: Any) -> float:
     return found
 
 
+def up_to_one(who: str, name: str, value: Any) -> float:
+    """A number in [0, 1]."""
+    found = number(who, name, value)
+    if not 0 <= found <= 1:
+        raise ValueError(f"{who}: {name} must be in [0, 1]; got {value!r}.")
+    return found
+
+
 def flag(who: str, name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):

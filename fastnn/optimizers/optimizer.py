@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Arena, Variable, aligned_zeros, pack, packed, padded
 from ..warnings import FastnnWarning
 from . import checks
+from .groups import Grouped, Groups
 from .stepping import Scalars, Steps, movable
+from .stored import Stored, schedule_from, snake
 
 #: Keras arguments that exist here only in their neutral value, so that its configs can be read
 NEUTRAL = {
@@ -26,11 +28,10 @@ NEUTRAL = {
     "ema_overwrite_frequency": None,
     "loss_scale_factor": None,
     "gradient_accumulation_steps": None,
-    "amsgrad": False,
 }
 
 
-class Optimizer:
+class Optimizer(Grouped, Stored):
     """Base of the update rules.
 
     A subclass names its slots in `slot_names`, and writes `update`, which emits the calls for one
@@ -58,13 +59,13 @@ class Optimizer:
     """
 
     slot_names: tuple[str, ...] = ()
-    decays = False  #: whether `update` takes care of weight decay itself
+    decays = False  #: whether `update` takes care of weight decay itself, by ``scalars.decay``
 
     def __init__(self, learning_rate=0.01, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
                  name: str | None = None, **later: Any):
         self._refuse_unknown(later)
         who = type(self).__name__
-        self.name = name or _snake(who)
+        self.name = name or snake(who)
         self.weight_decay = checks.at_least_zero(who, "weight_decay", weight_decay, optional=True)
         self.clipnorm = checks.positive(who, "clipnorm", clipnorm, optional=True)
         self.clipvalue = checks.positive(who, "clipvalue", clipvalue, optional=True)
@@ -78,6 +79,7 @@ class Optimizer:
         self.arena: Arena | None = None
         self.slots: dict[str, np.ndarray] = {}
         self._variables: list[Variable] = []
+        self._groups = Groups(who)
         self._steps: weakref.WeakKeyDictionary[Graph, Steps] = weakref.WeakKeyDictionary()
         self._programs: dict[tuple, Any] = {}
         self._lock = threading.Lock()
@@ -118,7 +120,7 @@ class Optimizer:
             self._rate = value
             return
         if isinstance(value, dict):
-            self.learning_rate = _schedule_from(value)
+            self.learning_rate = schedule_from(value)
             return
         if hasattr(self._rate, "table"):
             raise TypeError(f"{self.name} was made with a schedule as its learning rate, so a number can't be set; "
@@ -163,6 +165,7 @@ class Optimizer:
             self._settle(self._variables)
             return
         self._check_variables(variables)
+        variables.sort(key=self._groups.of)  # each group is one stretch of the arena
         self._settle(variables)
         self._variables = variables
 
@@ -183,7 +186,14 @@ class Optimizer:
 
     def _zeroed(self, size: int, variables: list[Variable]) -> dict[str, np.ndarray]:
         dtype = variables[0].dtype if variables else np.float32
-        return {name: aligned_zeros(size, dtype) for name in self.slot_names}
+        slots = {name: aligned_zeros(size, dtype) for name in self.slot_names}
+        for name, slot in slots.items():
+            slot += self.slot_start(name)
+        return slots
+
+    def slot_start(self, name: str) -> float:
+        """What a slot holds before the first update."""
+        return 0.0
 
     def _check_variables(self, variables: list[Variable]) -> None:
         for v in variables:
@@ -318,7 +328,8 @@ class Optimizer:
         scalars = self._step_scalars(graph)
         with graph.note(self.name):
             for g, v in pairs:
-                self._update_stretch(graph, g.reshape(v.size), v.offset, v.offset + v.size, scalars)
+                self._update_stretch(graph, g.reshape(v.size), v.offset, v.offset + v.size,
+                                     scalars.of(*self._groups.of(v)))
 
     def _step_scalars(self, graph: Graph) -> Scalars:
         if graph not in self._steps:
@@ -330,7 +341,7 @@ class Optimizer:
     def _update_stretch(self, graph: Graph, g: Tensor, start: int, stop: int, scalars: Scalars) -> None:
         w = graph.flat(self.arena.array, start, stop, "weights")
         slots = [graph.flat(self.slots[n], start, stop, n) for n in self.slot_names]
-        if self.weight_decay and not self.decays:
+        if scalars.decays and not self.decays:
             from ..kernels.elementwise import copy
 
             # There is no kernel for decay alone: it is descent along w itself.
@@ -341,8 +352,10 @@ class Optimizer:
         scalars = self._step_scalars(graph)
         with graph.note(self.name):
             self._clip(graph, memory, variables)
-            for start, stop in self._runs(variables):
-                self._update_stretch(graph, self._flat_gradient(graph, memory, start, stop), start, stop, scalars)
+            for group, members in groupby(variables, self._groups.of):
+                for start, stop in self._runs(list(members)):
+                    self._update_stretch(graph, self._flat_gradient(graph, memory, start, stop), start, stop,
+                                         scalars.of(*group))
 
     def _runs(self, variables: list[Variable]) -> list[tuple[int, int]]:
         """The stretches of the arena that these variables fill, with the gaps behind them."""
@@ -385,7 +398,8 @@ class Optimizer:
 
         ``scalars["rate"]`` is the step scalar whose values the method ``rate_table`` (or, in general,
         ``<name>_table``) gives: ``table(rates, t)`` with the learning rates and the numbers of the updates
-        counted from 1, both float64 arrays.
+        counted from 1, both float64 arrays. ``scalars.decay`` is the share of the weights that decays, or None;
+        a class that heeds it sets ``decays = True``, for others the base does.
         """
         raise NotImplementedError(f"{type(self).__name__} must override update(g, w, slots, scalars).")
 
@@ -417,107 +431,3 @@ class Optimizer:
             feeds = {f"gradient {i}": np.ascontiguousarray(g, v.dtype).reshape(1, *v.shape)
                      for i, (g, v) in enumerate(pairs)}
             self._programs[key].run(1, feeds)
-
-    # ------------------------------------------------------------------ state
-
-    def _places(self) -> dict[str, tuple[str, Variable]]:
-        """Name in files -> (slot, variable)."""
-        kind, names, seen = _snake(type(self).__name__), [], set()
-        for v in self._variables:
-            path, n = v.path, 1
-            while path in seen:
-                path, n = f"{v.path}_{n}", n + 1
-            seen.add(path)
-            names.append(path)
-        return {f"{kind}/{slot}/{path}": (slot, v) for slot in self.slot_names
-                for path, v in zip(names, self._variables)}
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        """What must be stored to go on later: slots per variable, `iterations`, the rate if it is a number.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastnn.optimizers import SGD
-        >>> SGD(0.5).get_state()
-        {'iterations': array(0), 'learning_rate': array(0.5)}
-        """
-        state = {"iterations": np.array(self.iterations, np.int64)}
-        if self.schedule is None:
-            state["learning_rate"] = np.array(self._rate, np.float64)
-        for name, (slot, v) in self._places().items():
-            state[name] = self.slots[slot][v.offset : v.offset + v.size].reshape(v.shape).copy()
-        return state
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Take over what `get_state` gave; everything is checked before anything changes.
-
-        Raises
-        ------
-        ValueError : an entry is missing, unknown or of another shape.
-        """
-        places = self._places()
-        wanted = {"iterations", *places} | ({"learning_rate"} if self.schedule is None else set())
-        missing, unknown = sorted(wanted - {"learning_rate"} - set(state)), sorted(set(state) - wanted)
-        if unknown and unknown != ["learning_rate"]:
-            built = "" if self.built else " (it is not built yet: call build(variables) first)"
-            raise ValueError(f"{self.name} has no place for {unknown[0]!r} of the state{built}.")
-        if missing:
-            raise ValueError(f"The state for {self.name} lacks {missing[0]!r}.")
-        values = {}
-        for name, (_, v) in places.items():
-            value = np.asarray(state[name])
-            if value.shape != v.shape or value.dtype.kind not in "fiu":
-                raise ValueError(f"{name} has shape {value.shape} and dtype {value.dtype} in the state; "
-                                 f"{self.name} needs {v.shape} and {v.dtype}.")
-            values[name] = value
-        iterations = checks.count(self.name, "iterations", state["iterations"])
-        rate = self._rate
-        if self.schedule is None and "learning_rate" in state:
-            rate = checks.at_least_zero(self.name, "learning_rate", state["learning_rate"])
-        for name, (slot, v) in places.items():
-            self.slots[slot][v.offset : v.offset + v.size] = values[name].reshape(-1)
-        self.iterations, self._rate = iterations, rate
-
-    # ------------------------------------------------------------------ configuration
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make this optimizer again, as JSON can hold them."""
-        rate = self._rate
-        if self.schedule is not None:
-            rate = {"class_name": type(rate).__name__, "config": rate.get_config()}
-        return {"name": self.name, "learning_rate": rate, "weight_decay": self.weight_decay,
-                "clipnorm": self.clipnorm, "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Optimizer:
-        """A new optimizer from `get_config`; configs written by Keras are understood."""
-        config = dict(config)
-        if isinstance(config.get("learning_rate"), dict):
-            config["learning_rate"] = _schedule_from(config["learning_rate"], custom_objects)
-        return cls(**config)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Copies and pickles count anew in programs of their own.
-        hidden = ("_steps", "_programs", "_lock")
-        return {k: v for k, v in self.__dict__.items() if k not in hidden}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._steps, self._programs, self._lock = weakref.WeakKeyDictionary(), {}, threading.Lock()
-
-    def __repr__(self) -> str:
-        config = {**self.get_config(), "learning_rate": self._rate}
-        shown = ", ".join(f"{k}={v!r}" for k, v in config.items() if v is not None and k != "name")
-        return f"{type(self).__name__}({shown})"
-
-
-def _snake(name: str) -> str:
-    return {"AdamW": "adamw", "RMSprop": "rmsprop"}.get(name) or re.sub(
-        r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _schedule_from(config: dict[str, Any], custom_objects: dict | None = None):
-    from . import schedules
-
-    return schedules.deserialize(config, custom_objects) if custom_objects else schedules.deserialize(config)

@@ -40,6 +40,8 @@ class RMSprop(Optimizer):
     array([2.8], dtype=float32)
     """
 
+    decays = True
+
     def __init__(self, learning_rate=0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7,
                  centered: bool = False, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
                  name: str | None = "rmsprop", epsilon_inside_sqrt: bool = True, **later: Any):
@@ -60,11 +62,11 @@ class RMSprop(Optimizer):
     def update(self, g, w, slots, scalars) -> None:
         attrs = {"rho": self.rho, "epsilon": self.epsilon, "epsilon_inside": int(self.epsilon_inside_sqrt)}
         if self.centered:
-            optim.rmsprop_centered(g, scalars["rate"], scalars["momentum"], w, *slots, **attrs)
+            optim.rmsprop_centered(g, scalars["rate"], scalars["momentum"], w, *slots, scalars.decay, **attrs)
         elif self.momentum:
-            optim.rmsprop_momentum(g, scalars["rate"], scalars["momentum"], w, *slots, **attrs)
+            optim.rmsprop_momentum(g, scalars["rate"], scalars["momentum"], w, *slots, scalars.decay, **attrs)
         else:
-            optim.rmsprop(g, scalars["rate"], w, *slots, **attrs)
+            optim.rmsprop(g, scalars["rate"], w, *slots, scalars.decay, **attrs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon,

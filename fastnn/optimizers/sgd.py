@@ -14,21 +14,31 @@ from .optimizer import Optimizer
 class SGD(Optimizer):
     """Gradient descent: ``w -= rate * g``; with momentum the steps are gathered in a velocity.
 
-        v = momentum * v - rate * g
+        v = momentum * v - rate * (1 - dampening) * g
         w += v                          plain
         w += momentum * v - rate * g    nesterov
+
+    or, with ``lr_in_velocity=False``, as PyTorch has it:
+
+        v = momentum * v + (1 - dampening) * g
+        w -= rate * v                   plain
+        w -= rate * (g + momentum * v)  nesterov
 
     Parameters
     ----------
     learning_rate : number or schedule.
     momentum : in [0, 1), 0 needs no slot; or a schedule of such numbers, as ``OneCycle(...).momentum``.
     nesterov : look ahead along the velocity, as Nesterov does.
+    dampening : in [0, 1]: how much less of each gradient than the whole goes into the velocity, but the first one, as
+        in PyTorch. ``dampening=momentum`` makes the velocity an average of the gradients, as some textbooks write
+        momentum: steps are then ``1 - momentum`` times as long.
+    lr_in_velocity : True as in Keras; False as in PyTorch.
     others : see `Optimizer`.
 
     Notes
     -----
-    As in Keras the rate is inside the velocity. PyTorch keeps ``buf = momentum * buf + g`` and steps by
-    ``rate * buf``: the same while the rate stays, another rule under a schedule.
+    With the rate inside or outside of the velocity steps are the same while the rate stays. When it falls, a velocity
+    with the rate inside goes on as fast as before for a while; with the rate outside it slows down at once.
 
     References
     ----------
@@ -43,13 +53,20 @@ class SGD(Optimizer):
     array([ 1.5, -4.5], dtype=float32)
     """
 
+    decays = True
+
     def __init__(self, learning_rate=0.01, momentum: float = 0.0, nesterov: bool = False, weight_decay=None,
-                 clipnorm=None, clipvalue=None, global_clipnorm=None, name: str | None = "sgd", **later: Any):
+                 clipnorm=None, clipvalue=None, global_clipnorm=None, name: str | None = "sgd", dampening: float = 0.0,
+                 lr_in_velocity: bool = True, **later: Any):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name, **later)
         if isinstance(momentum, dict):
             momentum = schedules.deserialize(momentum)
         self.momentum = momentum if hasattr(momentum, "table") else checks.share("SGD", "momentum", momentum)
         self.nesterov = checks.flag("SGD", "nesterov", nesterov)
+        self.dampening = checks.up_to_one("SGD", "dampening", dampening)
+        self.lr_in_velocity = checks.flag("SGD", "lr_in_velocity", lr_in_velocity)
+        if self.dampening and (self.nesterov or not self.momentum):
+            raise ValueError(f"SGD: dampening={dampening!r} needs momentum above 0 without nesterov.")
         self.slot_names = ("v",) if self.momentum else ()
 
     def momentum_table(self, rates: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -61,12 +78,26 @@ class SGD(Optimizer):
                              f"{values.max()}.")
         return values
 
+    def gain_table(self, rates: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The share of a gradient that goes into the velocity."""
+        return np.where(t == 1, 1.0, 1 - self.dampening)
+
+    def damped_table(self, rates: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The rate that goes into the velocity."""
+        return rates * self.gain_table(rates, t)
+
     def update(self, g, w, slots, scalars) -> None:
-        if self.momentum:
-            optim.momentum(g, scalars["rate"], scalars["momentum"], w, *slots, nesterov=int(self.nesterov))
+        nesterov = int(self.nesterov)
+        if not self.momentum:
+            optim.sgd(g, scalars["rate"], w, scalars.decay)
+        elif self.lr_in_velocity:
+            rate = scalars["damped" if self.dampening else "rate"]
+            optim.momentum(g, rate, scalars["momentum"], w, *slots, scalars.decay, nesterov=nesterov)
         else:
-            optim.sgd(g, scalars["rate"], w)
+            optim.momentum_outside(g, scalars["rate"], scalars["momentum"], scalars["gain"], w, *slots, scalars.decay,
+                                   nesterov=nesterov)
 
     def get_config(self) -> dict[str, Any]:
         momentum = schedules.serialize(self.momentum) if hasattr(self.momentum, "table") else self.momentum
-        return {**super().get_config(), "momentum": momentum, "nesterov": self.nesterov}
+        return {**super().get_config(), "momentum": momentum, "nesterov": self.nesterov, "dampening": self.dampening,
+                "lr_in_velocity": self.lr_in_velocity}

@@ -34,11 +34,30 @@ class Steps:
 
 
 class Scalars:
-    """The step scalars of one apply, made when asked for: ``scalars["alpha"]`` calls ``alpha_table``."""
+    """The step scalars of one apply, made when asked for: ``scalars["alpha"]`` calls ``alpha_table``.
 
-    def __init__(self, optimizer: Optimizer, graph: Graph, steps: Steps, place: int):
+    Attributes
+    ----------
+    decay : the scalar "decay", or None for weights that do not decay.
+    """
+
+    def __init__(self, optimizer: Optimizer, graph: Graph, steps: Steps, place: int, decays: bool = False,
+                 factor: float = 1.0):
         self.optimizer, self.graph, self.steps, self.place = optimizer, graph, steps, place
+        self.decays, self.factor = decays, factor
         self.made: dict[str, Tensor] = {}
+        self.groups: dict[tuple[bool, float], Scalars] = {}
+
+    def of(self, excluded: bool, factor: float) -> Scalars:
+        """Those of one group of variables: with or without decay, the rate multiplied."""
+        decays = bool(self.optimizer.weight_decay) and not excluded
+        if (decays, factor) not in self.groups:
+            self.groups[decays, factor] = Scalars(self.optimizer, self.graph, self.steps, self.place, decays, factor)
+        return self.groups[decays, factor]
+
+    @property
+    def decay(self) -> Tensor | None:
+        return self["decay"] if self.decays else None
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.made:
@@ -48,9 +67,10 @@ class Scalars:
                 # Its own count decides, not the program's: an optimizer may have run elsewhere before.
                 begin, every, stride = self.steps.numbers(self.place, count)
                 t = begin + 1 + np.arange(self.place, every, stride, dtype=np.float64)
-                return formula(self.optimizer.rates(begin, every)[self.place :: stride], t)
+                return formula(self.factor * self.optimizer.rates(begin, every)[self.place :: stride], t)
 
-            self.made[name] = self.graph.scalar(Scalar(f"{self.optimizer.name} {name}", table))
+            times = f" x {self.factor:g}" if self.factor != 1 else ""
+            self.made[name] = self.graph.scalar(Scalar(f"{self.optimizer.name} {name}{times}", table))
         return self.made[name]
 
 

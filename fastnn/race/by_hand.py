@@ -14,17 +14,25 @@ f4 = np.float32
 _random = np.random.default_rng(0)
 
 
-def sgd(g, rate, w):
+def decay_inplace(w, decay):
+    if decay is not None:
+        w *= f4(1 - float(decay))
+
+
+def sgd(g, rate, w, decay=None):
+    decay_inplace(w, decay)
     w -= f4(rate) * g
 
 
-def momentum(g, rate, mu, w, v, nesterov):
+def momentum(g, rate, mu, w, v, decay=None, nesterov=0):
+    decay_inplace(w, decay)
     v *= f4(mu)
     v -= f4(rate) * g
     w += f4(mu) * v - f4(rate) * g if nesterov else v
 
 
-def rmsprop(g, rate, w, v, rho, epsilon, epsilon_inside):
+def rmsprop(g, rate, w, v, decay=None, rho=0.9, epsilon=1e-7, epsilon_inside=1):
+    decay_inplace(w, decay)
     v += (g * g - v) * f4(1 - rho)
     w -= f4(rate) * g / (np.sqrt(v + f4(epsilon)) if epsilon_inside else np.sqrt(v) + f4(epsilon))
 

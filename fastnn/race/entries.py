@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels  # noqa: F401  (fills KERNELS)
-from ..kernels import activation, data, dense, dropout, elementwise, loss, metric, norm, optim, reduce, robust
+from ..kernels import activation, data, dense, dropout, elementwise, loss, metric, moments, norm, optim, reduce, robust
 from ..kernels.spec import KERNELS, Kernel
 from ..spelling import nearest
 from .timing import aligned
@@ -106,19 +106,24 @@ def upstream(rng: Rng, attrs: Mapping, n: int) -> tuple:
 
 
 #: step scalars of the optimizers
-SCALARS = {"rate": 1e-3, "alpha": 1e-3, "mu": 0.9, "epsilon": 1e-7, "decay": 1e-5}
+SCALARS = {"rate": 1e-3, "alpha": 1e-3, "mu": 0.9, "gain": 1.0, "gamma": 1e-3, "epsilon": 1e-7, "decay": 1e-5,
+           "adaptive": 1.0, "l2": 0.1}
 
 
 def update(kernel: Kernel):
     """Inputs of an optimizer: no state drifts to infinity, NaN or denormal numbers however often it is updated."""
     def make(rng: Rng, attrs: Mapping, n: int) -> tuple:
         made: dict[str, Any] = {name: np.float64(SCALARS[name]) for name in kernel.scalars if name in SCALARS}
+        made.update(dict.fromkeys(kernel.optional))
         for name in kernel.inputs:
             made.setdefault(name, normal(rng, n))
         if "scale" in kernel.inputs:
             made["scale"] = np.float32(-1)  # anything smaller would end in denormal numbers
-        if "v" in made and kernel.name != "momentum":
+        if "v" in made and not kernel.name.startswith("momentum"):
             made["v"] = np.square(made["v"]) + np.float32(2)  # beyond mean**2, which `rmsprop_centered` subtracts
+        for name in ("a", "d", "top", "u"):
+            if name in made:
+                made[name] = np.abs(made[name]) + np.float32(0.5)
         return tuple(made[name] for name in kernel.inputs)
     return make
 
@@ -292,8 +297,10 @@ def _table() -> list[Entry]:
     ]
     updates = {optim.clip_inplace: {"limit": 1.0}, optim.l2_grad_inplace: {"coefficient": 1e-4}}
     made += [Entry(k, update(k), FLAT, updates.get(k, {})) for k in (
-        optim.sgd, optim.momentum, optim.rmsprop, optim.rmsprop_momentum, optim.rmsprop_centered, optim.adam,
-        optim.adamw, optim.scale_inplace, optim.clip_inplace, optim.add_inplace, optim.l2_grad_inplace)]
+        optim.sgd, optim.momentum, optim.momentum_outside, optim.rmsprop, optim.rmsprop_momentum,
+        optim.rmsprop_centered, optim.adam, optim.adamw, optim.scale_inplace, optim.clip_inplace, optim.add_inplace,
+        optim.l2_grad_inplace, moments.adagrad, moments.adadelta, moments.adam_amsgrad, moments.adamax, moments.nadam,
+        moments.radam, moments.lion, moments.ftrl)]
     return made
 
 

@@ -15,10 +15,10 @@ def arrays(kernel, n, scalars, special=False):
         made = []
         for name in kernel.inputs:
             if name in kernel.scalars:
-                made.append(np.float64(scalars[name]))
+                made.append(np.float64(scalars[name]) if name in scalars else None)
                 continue
             x = rng.normal(size=n)
-            if name == "v" and kernel.name != "momentum":
+            if name == "v" and not kernel.name.startswith("momentum"):
                 x = np.where(rng.random(n) < 0.1, 0.0, x * x + 2.0)  # away from mean**2: see `centered` below
             if name == "g" and special and n:
                 x[rng.integers(0, n, 5)] = [np.nan, np.inf, 1e-30, -1e30, 0.0]
@@ -32,10 +32,16 @@ RULES = [
     (k.sgd, {"rate": 0.1}, {}),
     (k.momentum, {"rate": 0.1, "mu": 0.9}, {"nesterov": 0}),
     (k.momentum, {"rate": 0.1, "mu": 0.9}, {"nesterov": 1}),
+    (k.sgd, {"rate": 0.1, "decay": 0.02}, {}),
+    (k.momentum, {"rate": 0.1, "mu": 0.9, "decay": 0.02}, {"nesterov": 0}),
+    (k.momentum, {"rate": 0.1, "mu": 0.9, "decay": 0.02}, {"nesterov": 1}),
+    (k.momentum_outside, {"rate": 0.1, "mu": 0.9, "gain": 0.3}, {"nesterov": 0}),
+    (k.momentum_outside, {"rate": 0.1, "mu": 0.9, "gain": 1.0, "decay": 0.02}, {"nesterov": 1}),
     (k.rmsprop, {"rate": 0.01}, {"rho": 0.9}),
+    (k.rmsprop, {"rate": 0.01, "decay": 0.02}, {"rho": 0.9}),
     (k.rmsprop, {"rate": 0.01}, {"rho": 0.99, "epsilon": 1e-8, "epsilon_inside": 0}),
     (k.rmsprop_momentum, {"rate": 0.01, "mu": 0.9}, {"rho": 0.9}),
-    (k.rmsprop_momentum, {"rate": 0.01, "mu": 0.9}, {"rho": 0.9, "epsilon_inside": 0}),
+    (k.rmsprop_momentum, {"rate": 0.01, "mu": 0.9, "decay": 0.02}, {"rho": 0.9, "epsilon_inside": 0}),
     (k.adam, {"alpha": 0.003, "epsilon": 1e-7}, {}),
     (k.adam, {"alpha": 0.003, "epsilon": 1e-8}, {"beta_1": 0.0, "beta_2": 0.5}),
     (k.adamw, {"alpha": 0.003, "epsilon": 1e-7, "decay": 0.02}, {"beta_1": 0.8, "beta_2": 0.99}),
@@ -45,28 +51,29 @@ RULES = [
 ]
 
 
-def name(attrs):
-    return ",".join(f"{a}={v}" for a, v in attrs.items())
+def name(attrs, scalars):
+    return ",".join(f"{a}={v}" for a, v in {**attrs, **({"decay": 1} if "decay" in scalars else {})}.items())
 
 
-CASES = [Case(kernel, arrays(kernel, n, scalars), attrs, f"{n},{name(attrs)}", terms=6)
+CASES = [Case(kernel, arrays(kernel, n, scalars), attrs, f"{n},{name(attrs, scalars)}", terms=6)
          for kernel, scalars, attrs in RULES for n in SIZES]
-CASES += [Case(kernel, arrays(kernel, 100, scalars, special=True), attrs, f"special,{name(attrs)}", terms=6, slack=8)
+CASES += [Case(kernel, arrays(kernel, 100, scalars, special=True), attrs, f"special,{name(attrs, scalars)}", terms=6,
+               slack=8)
           for kernel, scalars, attrs in RULES if kernel in (k.sgd, k.momentum, k.clip_inplace, k.add_inplace)]
 
 
-def centered(n):
+def centered(n, decay=None):
     """Means that are small beside v, or v - mean**2 would cancel and the error grow without bound."""
 
     def make(rng):
         g, w, mean, mom = rng.normal(size=(4, n))
-        return g, np.float64(0.01), np.float64(0.5), w, g * g + 1.0, 0.3 * mean, mom
+        return g, np.float64(0.01), np.float64(0.5), w, g * g + 1.0, 0.3 * mean, mom, decay
 
     return make
 
 
-CASES += [Case(k.rmsprop_centered, centered(n), {"epsilon_inside": inside}, f"{n},inside={inside}", terms=16)
-          for n in SIZES for inside in (0, 1)]
+CASES += [Case(k.rmsprop_centered, centered(n, decay), {"epsilon_inside": inside}, f"{n},inside={inside}", terms=16)
+          for n in SIZES for inside, decay in ((0, None), (1, np.float64(0.02)))]
 CASES += [Case(k.scale_inplace, lambda rng, n=n: (np.float32(0.3), rng.normal(size=n)), {}, str(n)) for n in SIZES]
 CASES += [Case(k.sum_of_squares, lambda rng, n=n: (rng.normal(size=n),), {}, str(n), terms=24)
           for n in (*SIZES, 16383, 16384, 16385, 40000)]

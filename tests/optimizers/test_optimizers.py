@@ -1,6 +1,4 @@
-"""Trajectories against numbers worked by hand, NumPy in float64, PyTorch and Keras."""
-
-import os
+"""Clipping, programs, building, rates, arguments and state: what all optimizers have in common."""
 
 import numpy as np
 import pytest
@@ -11,139 +9,7 @@ from fastnn.program.graph import Graph
 from fastnn.program.program import Program
 from fastnn.program.variable import Variable, pack
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras", "ignore::DeprecationWarning:jax")
-SHAPES = [(5, 7), (7,), (3, 1, 2), (33,)]
-STEPS = 50
-
-
-def start(seed=0):
-    rng = np.random.default_rng(seed)
-    values = [rng.standard_normal(s).astype(np.float32) for s in SHAPES]
-    grads = [[rng.standard_normal(s).astype(np.float32) * (1 + t % 3) for s in SHAPES] for t in range(STEPS)]
-    return values, grads
-
-
-def variables(values, dtype="float32"):
-    made = [Variable(v, name=f"v{i}", dtype=dtype) for i, v in enumerate(values)]
-    return made
-
-
-def trajectory(optimizer, dtype="float32", seed=0):
-    values, grads = start(seed)
-    made = variables(values, dtype)
-    for g in grads:
-        optimizer.apply(g, made)
-    assert optimizer.iterations == STEPS
-    return [v.numpy() for v in made]
-
-
-def close(a, b, tolerance=2e-5):
-    for x, y in zip(a, b, strict=True):
-        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
-
-
-PAIRS = [  # ours, the class and the arguments in PyTorch; only rules that are the same in both
-    (lambda: SGD(0.05), "SGD", {"lr": 0.05}),
-    (lambda: SGD(0.05, momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
-    (lambda: SGD(0.05, momentum=0.8, nesterov=True), "SGD", {"lr": 0.05, "momentum": 0.8, "nesterov": True}),
-    (lambda: RMSprop(0.01, rho=0.8, epsilon=1e-3, epsilon_inside_sqrt=False), "RMSprop",
-     {"lr": 0.01, "alpha": 0.8, "eps": 1e-3}),
-    (lambda: RMSprop(0.01, momentum=0.5, epsilon=1e-3, epsilon_inside_sqrt=False), "RMSprop",
-     {"lr": 0.01, "alpha": 0.9, "eps": 1e-3, "momentum": 0.5}),
-    (lambda: RMSprop(0.01, momentum=0.5, centered=True, epsilon=1e-2, epsilon_inside_sqrt=False), "RMSprop",
-     {"lr": 0.01, "alpha": 0.9, "eps": 1e-2, "momentum": 0.5, "centered": True}),
-    (lambda: Adam(0.02, epsilon=1e-2, epsilon_mode="outside"), "Adam", {"lr": 0.02, "eps": 1e-2}),
-    (lambda: Adam(0.02, 0.8, 0.95, epsilon_mode="outside"), "Adam", {"lr": 0.02, "eps": 1e-7, "betas": (0.8, 0.95)}),
-    (lambda: AdamW(0.02, weight_decay=0.3, epsilon=1e-2, epsilon_mode="outside"), "AdamW",
-     {"lr": 0.02, "eps": 1e-2, "weight_decay": 0.3}),
-]
-
-
-@pytest.mark.parametrize("case", range(len(PAIRS)))
-def test_trajectory_is_pytorchs(case):
-    torch = pytest.importorskip("torch")
-    make, kind, arguments = PAIRS[case]
-    values, grads = start()
-    theirs = [torch.nn.Parameter(torch.tensor(v)) for v in values]
-    other = getattr(torch.optim, kind)(theirs, **arguments)
-    for row in grads:
-        for p, g in zip(theirs, row):
-            p.grad = torch.tensor(g)
-        other.step()
-    close(trajectory(make()), [p.detach().numpy() for p in theirs])
-
-
-KERAS = [  # the same words mean the same thing
-    ("SGD", {"learning_rate": 0.05}),
-    ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.1}),
-    ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "clipvalue": 0.5}),
-    ("RMSprop", {"learning_rate": 0.01, "epsilon": 1e-2}),
-    ("RMSprop", {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 0.1, "clipnorm": 2.0}),
-    ("RMSprop", {"learning_rate": 0.01, "momentum": 0.5, "centered": True, "epsilon": 1e-2}),
-    ("RMSprop", {"learning_rate": 0.01, "centered": True, "epsilon": 1e-2}),
-    ("Adam", {"learning_rate": 0.02, "epsilon": 1e-2}),
-    ("Adam", {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.9, "weight_decay": 0.2, "global_clipnorm": 3.0}),
-    ("AdamW", {"learning_rate": 0.02}),
-    ("AdamW", {"learning_rate": 0.02, "weight_decay": 0.3, "clipnorm": 1.5}),
-]
-
-
-@pytest.fixture
-def keras():
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    return pytest.importorskip("keras")
-
-
-@pytest.mark.parametrize("case", range(len(KERAS)))
-def test_trajectory_is_kerass(keras, case):
-    kind, arguments = KERAS[case]
-    values, grads = start()
-    theirs = [keras.Variable(v) for v in values]
-    other = getattr(keras.optimizers, kind)(**arguments)
-    other.build(theirs)
-    for row in grads:
-        other.apply(row)
-    close(trajectory(getattr(optimizers, kind)(**arguments)), [v.numpy() for v in theirs], 5e-5)
-
-
-@pytest.mark.parametrize("kind", ["SGD", "RMSprop", "Adam", "AdamW"])
-def test_kerass_config_is_read(keras, kind):
-    theirs = keras.optimizers.serialize(getattr(keras.optimizers, kind)(learning_rate=0.25, clipnorm=2.0))
-    ours = optimizers.deserialize(theirs)
-    assert type(ours).__name__ == kind and ours.clipnorm == 2.0
-    np.testing.assert_allclose(ours.learning_rate, 0.25)
-
-
-def reference_adam(values, grads, rate, b1, b2, epsilon, outside, correct):
-    """Algorithm 1 of Kingma & Ba, word for word, in float64."""
-    out = []
-    for i, w in enumerate(values):
-        w = w.astype(float)
-        m = v = np.zeros_like(w)
-        for t, row in enumerate(grads, 1):
-            g = row[i].astype(float)
-            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
-            mc, vc = (m / (1 - b1**t), v / (1 - b2**t)) if correct else (m, v)
-            if outside or not correct:
-                w = w - rate * mc / (np.sqrt(vc) + epsilon)
-            else:  # epsilon hat: beside the root that is not corrected
-                w = w - rate * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + epsilon)
-        out.append(w)
-    return out
-
-
-@pytest.mark.parametrize("mode", ["hat", "outside"])
-@pytest.mark.parametrize("correct", [True, False])
-def test_adam_is_the_papers(mode, correct):
-    made = Adam(0.02, 0.8, 0.95, epsilon=0.05, epsilon_mode=mode, bias_correction=correct)
-    expected = reference_adam(*start(), 0.02, 0.8, 0.95, 0.05, mode == "outside", correct)
-    close(trajectory(made, "float64"), expected, 1e-12)
-
-
-def test_modes_differ():
-    a, b = (trajectory(Adam(0.02, epsilon=0.05, epsilon_mode=m)) for m in ("hat", "outside"))
-    assert abs(a[0] - b[0]).max() > 1e-3
-
+from .steps import STEPS, close, start, trajectory, variables
 
 # ---------------------------------------------------------------------- clipping
 
@@ -384,6 +250,10 @@ def test_rate_set_between_runs():
     (lambda: Adam(epsilon_mode="inside"), "epsilon_mode"),
     (lambda: AdamW(weight_decay=-0.1), "weight_decay must be 0 or more"),
     (lambda: RMSprop(rho=2), r"rho must be in \[0, 1\)"),
+    (lambda: optimizers.Adagrad(initial_accumulator_value=-1), "Adagrad: initial_accumulator_value must be 0 or more"),
+    (lambda: optimizers.Ftrl(0.0), "Ftrl: learning_rate must be above 0"),
+    (lambda: optimizers.Ftrl(learning_rate_power=0.5), "learning_rate_power must be 0 or less"),
+    (lambda: optimizers.Nadam(momentum_decay=0), "momentum_decay must be above 0"),
     (lambda: Adam(use_ema=True), "can't do use_ema=True yet"),
 ])
 def test_arguments_are_checked(make, message):
@@ -417,7 +287,8 @@ def test_get_by_other_means():
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.5), lambda: RMSprop(momentum=0.5, centered=True),
-                                  lambda: Adam(0.1), lambda: AdamW(0.1)])
+                                  lambda: Adam(0.1), lambda: AdamW(0.1),
+                                  *(kind for kind in optimizers.CLASSES)])
 def test_state_round_trip(make):
     values, grads = start()
     made, optimizer = variables(values), make()

@@ -10,15 +10,17 @@ from .core cimport fnn_ops, ops
 
 cdef extern from "optim.h" nogil:
     ctypedef struct fnn_optim_ops:
-        void (*sgd)(float *w, const float *g, int64_t n, float rate) noexcept nogil
-        void (*momentum)(float *w, float *v, const float *g, int64_t n, float rate, float mu,
+        void (*sgd)(float *w, const float *g, int64_t n, float rate, float decay) noexcept nogil
+        void (*momentum)(float *w, float *v, const float *g, int64_t n, float rate, float mu, float decay,
                          int nesterov) noexcept nogil
-        void (*rmsprop)(float *w, float *v, const float *g, int64_t n, float rate, float rho_c, float epsilon,
+        void (*momentum_outside)(float *w, float *v, const float *g, int64_t n, float rate, float mu, float gain,
+                                 float decay, int nesterov) noexcept nogil
+        void (*rmsprop)(float *w, float *v, const float *g, int64_t n, float rate, float decay, float rho_c, float epsilon,
                         int inside) noexcept nogil
         void (*rmsprop_momentum)(float *w, float *v, float *mom, const float *g, int64_t n, float rate, float mu,
-                                 float rho_c, float epsilon, int inside) noexcept nogil
+                                 float decay, float rho_c, float epsilon, int inside) noexcept nogil
         void (*rmsprop_centered)(float *w, float *v, float *mean, float *mom, const float *g, int64_t n,
-                                 float rate, float mu, float rho_c, float epsilon, int inside) noexcept nogil
+                                 float rate, float mu, float decay, float rho_c, float epsilon, int inside) noexcept nogil
         void (*adam)(float *w, float *m, float *v, const float *g, int64_t n, float alpha, float epsilon,
                      float beta_1c, float beta_2c) noexcept nogil
         void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, float alpha, float epsilon,
@@ -40,15 +42,21 @@ cdef inline int64_t piece(int64_t n, int64_t first, int64_t last) noexcept nogil
     return (n if end > n else end) - first * BLOCK
 
 
+cdef inline float share(const double *decay) noexcept nogil:
+    """What of each weight decays; NULL is nothing."""
+    return <float> decay[0] if decay != NULL else 0
+
+
 cdef void sgd(void *const *buf, const int64_t *dim, const double *attr,
               int64_t first, int64_t last) noexcept nogil:
     cdef float *w = <float *> buf[0]
     cdef const float *g = <const float *> buf[1]
     cdef const double *rate = <const double *> buf[2]
+    cdef const double *decay = <const double *> buf[4]
     cdef int64_t n = dim[0]
     cdef int64_t at = first * BLOCK
     # w -= rate * g
-    fnn_optim(ops()).sgd(w + at, g + at, piece(n, first, last), <float> rate[0])
+    fnn_optim(ops()).sgd(w + at, g + at, piece(n, first, last), <float> rate[0], share(decay))
 
 
 cdef void momentum(void *const *buf, const int64_t *dim, const double *attr,
@@ -58,13 +66,32 @@ cdef void momentum(void *const *buf, const int64_t *dim, const double *attr,
     cdef const float *g = <const float *> buf[2]
     cdef const double *rate = <const double *> buf[3]
     cdef const double *mu = <const double *> buf[4]
+    cdef const double *decay = <const double *> buf[7]
     cdef int64_t n = dim[0]
     cdef double nesterov = attr[0]
     cdef int64_t at = first * BLOCK
     # v = mu * v - rate * g
     # w += mu * v - rate * g if nesterov else v
     fnn_optim(ops()).momentum(w + at, v + at, g + at, piece(n, first, last), <float> rate[0], <float> mu[0],
-                              nesterov != 0)
+                              share(decay), nesterov != 0)
+
+
+cdef void momentum_outside(void *const *buf, const int64_t *dim, const double *attr,
+                           int64_t first, int64_t last) noexcept nogil:
+    cdef float *w = <float *> buf[0]
+    cdef float *v = <float *> buf[1]
+    cdef const float *g = <const float *> buf[2]
+    cdef const double *rate = <const double *> buf[3]
+    cdef const double *mu = <const double *> buf[4]
+    cdef const double *gain = <const double *> buf[5]
+    cdef const double *decay = <const double *> buf[8]
+    cdef int64_t n = dim[0]
+    cdef double nesterov = attr[0]
+    cdef int64_t at = first * BLOCK
+    # v = mu * v + gain * g
+    # w -= rate * (g + mu * v if nesterov else v)
+    fnn_optim(ops()).momentum_outside(w + at, v + at, g + at, piece(n, first, last), <float> rate[0], <float> mu[0],
+                                      <float> gain[0], share(decay), nesterov != 0)
 
 
 cdef void rmsprop(void *const *buf, const int64_t *dim, const double *attr,
@@ -73,6 +100,7 @@ cdef void rmsprop(void *const *buf, const int64_t *dim, const double *attr,
     cdef float *v = <float *> buf[1]
     cdef const float *g = <const float *> buf[2]
     cdef const double *rate = <const double *> buf[3]
+    cdef const double *decay = <const double *> buf[6]
     cdef int64_t n = dim[0]
     cdef double rho = attr[0]
     cdef double epsilon = attr[1]
@@ -81,7 +109,7 @@ cdef void rmsprop(void *const *buf, const int64_t *dim, const double *attr,
     # v += (g * g - v) * (1 - rho)
     # w -= rate * g / (sqrt(v + epsilon) if epsilon_inside else sqrt(v) + epsilon)
     fnn_optim(ops()).rmsprop(w + at, v + at, g + at, piece(n, first, last), <float> rate[0],
-                             <float> (1.0 - rho), <float> epsilon, epsilon_inside != 0)
+                             share(decay), <float> (1.0 - rho), <float> epsilon, epsilon_inside != 0)
 
 
 cdef void rmsprop_momentum(void *const *buf, const int64_t *dim, const double *attr,
@@ -92,6 +120,7 @@ cdef void rmsprop_momentum(void *const *buf, const int64_t *dim, const double *a
     cdef const float *g = <const float *> buf[3]
     cdef const double *rate = <const double *> buf[4]
     cdef const double *mu = <const double *> buf[5]
+    cdef const double *decay = <const double *> buf[9]
     cdef int64_t n = dim[0]
     cdef double rho = attr[0]
     cdef double epsilon = attr[1]
@@ -100,7 +129,7 @@ cdef void rmsprop_momentum(void *const *buf, const int64_t *dim, const double *a
     # mom = mu * mom + the step of rmsprop
     # w -= mom
     fnn_optim(ops()).rmsprop_momentum(w + at, v + at, mom + at, g + at, piece(n, first, last), <float> rate[0],
-                                      <float> mu[0], <float> (1.0 - rho), <float> epsilon, epsilon_inside != 0)
+                                      <float> mu[0], share(decay), <float> (1.0 - rho), <float> epsilon, epsilon_inside != 0)
 
 
 cdef void rmsprop_centered(void *const *buf, const int64_t *dim, const double *attr,
@@ -112,6 +141,7 @@ cdef void rmsprop_centered(void *const *buf, const int64_t *dim, const double *a
     cdef const float *g = <const float *> buf[4]
     cdef const double *rate = <const double *> buf[5]
     cdef const double *mu = <const double *> buf[6]
+    cdef const double *decay = <const double *> buf[11]
     cdef int64_t n = dim[0]
     cdef double rho = attr[0]
     cdef double epsilon = attr[1]
@@ -120,7 +150,7 @@ cdef void rmsprop_centered(void *const *buf, const int64_t *dim, const double *a
     # mean += (g - mean) * (1 - rho)
     # as rmsprop_momentum, with v - mean * mean in the place of v
     fnn_optim(ops()).rmsprop_centered(w + at, v + at, mean + at, mom + at, g + at, piece(n, first, last),
-                                      <float> rate[0], <float> mu[0], <float> (1.0 - rho), <float> epsilon,
+                                      <float> rate[0], <float> mu[0], share(decay), <float> (1.0 - rho), <float> epsilon,
                                       epsilon_inside != 0)
 
 
@@ -240,6 +270,7 @@ cdef void global_norm_scale(void *const *buf, const int64_t *dim, const double *
 KERNELS = {
     "sgd": <uintptr_t> &sgd,
     "momentum": <uintptr_t> &momentum,
+    "momentum_outside": <uintptr_t> &momentum_outside,
     "rmsprop": <uintptr_t> &rmsprop,
     "rmsprop_momentum": <uintptr_t> &rmsprop_momentum,
     "rmsprop_centered": <uintptr_t> &rmsprop_centered,

@@ -20,7 +20,7 @@ from .rows import row_sum
 f4 = np.float32
 LAYER, UNIT = KINDS.index("layer"), KINDS.index("unit")
 CHUNK = 256  # rows whose sums are formed at once
-NARROW, FOLD = 16, 8  # rows shorter than a vector are taken so many at once
+SHORT, FOLD = 16, 8  # rows shorter than a vector are taken so many at once
 
 
 # ---------------------------------------------------------------------- rows start..stop-1 of columns at..at+len(s)-1
@@ -168,7 +168,7 @@ def gradient_sums(dgamma, dbeta, dy, x, mean, rstd, at):
         s[:] = 0.0
         q[:] = 0.0
         stop = min(start + CHUNK, len(x))
-        if n < NARROW and n == x.shape[1]:
+        if n < SHORT and n == x.shape[1]:
             add_narrow_gradients(s, q, dy, x, mean, start, stop)
         else:
             add_gradients(s, q, dy, x, mean, at, start, stop)

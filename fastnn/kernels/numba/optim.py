@@ -29,51 +29,67 @@ def average_square(v, g, c):
     return fma(fma(g, g, -v), c, v)
 
 
+@helper
+def decayed(w, d):
+    """w - d w, what the decay leaves of a weight; 0 leaves it as it is."""
+    return fma(-d, w, w)
+
+
 # ---------------------------------------------------------------------- updates
 
 
-@form(rate="f8")
-def sgd(w, g, rate):
+@form(rate="f8", decay="f8")
+def sgd(w, g, rate, decay):
     """w -= rate * g"""
-    r = f4(rate)
+    r, d = f4(rate), f4(decay)
     for i in range(len(w)):
-        w[i] = fma(-r, g[i], w[i])
+        w[i] = fma(-r, g[i], decayed(w[i], d))
 
 
-@form(rate="f8", mu="f8")
-def momentum(w, v, g, rate, mu, nesterov):
+@form(rate="f8", mu="f8", decay="f8")
+def momentum(w, v, g, rate, mu, decay, nesterov):
     """v = mu * v - rate * g; w += mu * v - rate * g if nesterov else v"""
-    r, m = f4(rate), f4(mu)
+    r, m, d = f4(rate), f4(mu), f4(decay)
     if nesterov != 0.0:
         for i in range(len(w)):
             step = r * g[i]
             v[i] = fma(m, v[i], -step)
-            w[i] += fma(m, v[i], -step)
+            w[i] = decayed(w[i], d) + fma(m, v[i], -step)
     else:
         for i in range(len(w)):
             v[i] = fma(m, v[i], -(r * g[i]))
-            w[i] += v[i]
+            w[i] = decayed(w[i], d) + v[i]
 
 
-@form(rate="f8", rho="f8")
-def rmsprop(w, v, g, rate, rho, epsilon, epsilon_inside):
+@form(rate="f8", mu="f8", gain="f8", decay="f8")
+def momentum_outside(w, v, g, rate, mu, gain, decay, nesterov):
+    """v = mu * v + gain * g; w -= rate * (g + mu * v if nesterov else v)"""
+    r, m, d, c = f4(rate), f4(mu), f4(decay), f4(gain)
+    ahead, along = (f4(1), m) if nesterov != 0.0 else (f4(0), f4(1))
+    for i in range(len(w)):
+        v[i] = fma(m, v[i], c * g[i])
+        w[i] = fma(-r, fma(along, v[i], ahead * g[i]), decayed(w[i], d))
+
+
+@form(rate="f8", decay="f8", rho="f8")
+def rmsprop(w, v, g, rate, decay, rho, epsilon, epsilon_inside):
     """v += (g*g - v) * (1 - rho); w -= rate * g / (sqrt(v + epsilon) if epsilon_inside else sqrt(v) + epsilon)"""
-    r, c = f4(rate), f4(1 - rho)
+    r, d, c = f4(rate), f4(decay), f4(1 - rho)
     inside, outside = (epsilon, f4(0)) if epsilon_inside != 0.0 else (f4(0), epsilon)
     for i in range(len(w)):
         v[i] = average_square(v[i], g[i], c)
-        w[i] -= r * g[i] / (np.sqrt(v[i] + inside) + outside)
+        w[i] = decayed(w[i], d) - r * g[i] / (np.sqrt(v[i] + inside) + outside)
 
 
-@form(rate="f8", mu="f8", rho="f8")
-def rmsprop_momentum(w, v, mom, g, rate, mu, rho, epsilon, epsilon_inside):
+@form(rate="f8", mu="f8", decay="f8", rho="f8")
+def rmsprop_momentum(w, v, mom, g, rate, mu, decay, rho, epsilon, epsilon_inside):
     """mom = mu * mom + the step of rmsprop; w -= mom"""
-    r, m, c = f4(rate), f4(mu), f4(1 - rho)
+    r, m, d, c = f4(rate), f4(mu), f4(decay), f4(1 - rho)
     inside, outside = (epsilon, f4(0)) if epsilon_inside != 0.0 else (f4(0), epsilon)
     for i in range(len(w)):
         v[i] = average_square(v[i], g[i], c)
         mom[i] = fma(m, mom[i], r * g[i] / (np.sqrt(v[i] + inside) + outside))
-        w[i] -= mom[i]
+        w[i] = decayed(w[i], d) - mom[i]
 
 
 @helper
@@ -85,24 +101,24 @@ def averages(v, mean, g, c):
 
 
 @helper
-def centered_step(w, mom, v, mean, g, rate, mu, inside, outside):
+def centered_step(w, mom, v, mean, g, rate, mu, d, inside, outside):
     """mom = mu * mom + the step of rmsprop by the variance v - mean*mean; w -= mom"""
     for i in range(len(mom)):
         variance = larger(fma(-mean[i], mean[i], v[i]), f4(0))  # a rounding may fall below 0
         mom[i] = fma(mu, mom[i], rate * g[i] / (np.sqrt(variance + inside) + outside))
-        w[i] -= mom[i]
+        w[i] = decayed(w[i], d) - mom[i]
 
 
-@form(rate="f8", mu="f8", rho="f8")
-def rmsprop_centered(w, v, mean, mom, g, rate, mu, rho, epsilon, epsilon_inside):
+@form(rate="f8", mu="f8", decay="f8", rho="f8")
+def rmsprop_centered(w, v, mean, mom, g, rate, mu, decay, rho, epsilon, epsilon_inside):
     """mean += (g - mean) * (1 - rho); then as rmsprop_momentum, with v - mean*mean in the place of v"""
-    r, m, c = f4(rate), f4(mu), f4(1 - rho)
+    r, m, d, c = f4(rate), f4(mu), f4(decay), f4(1 - rho)
     inside, outside = (epsilon, f4(0)) if epsilon_inside != 0.0 else (f4(0), epsilon)
     # Two loops over short parts: for five arrays in one loop the compiler does not check that they lie apart.
     for i in range(0, len(w), PART):
         part = slice(i, min(i + PART, len(w)))
         averages(v[part], mean[part], g[part], c)
-        centered_step(w[part], mom[part], v[part], mean[part], g[part], r, m, inside, outside)
+        centered_step(w[part], mom[part], v[part], mean[part], g[part], r, m, d, inside, outside)
 
 
 @form(alpha="f8", epsilon="f8", beta_1="f8", beta_2="f8")
@@ -122,7 +138,7 @@ def adamw(w, m, v, g, alpha, epsilon, decay, beta_1, beta_2):
     for i in range(len(w)):
         m[i] = average(m[i], g[i], c1)
         v[i] = average_square(v[i], g[i], c2)
-        w[i] = fma(-d, w[i], w[i]) - a * m[i] / (np.sqrt(v[i]) + e)
+        w[i] = decayed(w[i], d) - a * m[i] / (np.sqrt(v[i]) + e)
 
 
 # ---------------------------------------------------------------------- gradients: their norm, and arithmetic in place
