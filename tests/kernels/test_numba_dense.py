@@ -99,8 +99,8 @@ def test_a_native_update_follows_a_gradient_of_either_backend(backend, keep):
 
     gap = np.zeros(16, np.float32)  # behind each array, as in a program
     w, v, dw = np.append(w, gap), np.append(v, gap), np.zeros(k * n + 16, np.float32)
-    update = single.describe(momentum, (dw[: k * n], rate, mu, w[: k * n], v[: k * n]), {})
-    buf = np.array([a.ctypes.data for a in (w, v, dw, rate, mu, w, v)], np.uint64)
+    update = single.describe(momentum, (dw[: k * n], rate, mu, w[: k * n], v[: k * n], None), {})
+    buf = np.array([*(a.ctypes.data for a in (w, v, dw, rate, mu, w, v)), 0], np.uint64)  # no decay
     dim, attr = np.array(momentum.sizes(update), np.int64), np.array(momentum.numbers(update.attrs))
     then = FnnCall(tables.form("native", momentum), buf.ctypes.data, dim.ctypes.data, attr.ctypes.data)
     outputs = dw[: k * n].reshape(k, n), np.zeros(n, np.float32)
