@@ -11,7 +11,7 @@ import numpy as np
 from ..optimizers.schedules import LearningRateSchedule
 from ..optimizers.schedules.cycle import whole
 from ..optimizers.schedules.schedule import number
-from .data import training_data
+from .data import ArrayData, training_data
 from .passes import Pass
 
 PIECE = 8  # steps between two looks at the loss
@@ -134,7 +134,9 @@ def lr_find(model, x, y=None, *, start_lr: float = 1e-7, end_lr: float = 10.0, s
     if not 0 <= number(who, "smoothing", smoothing) < 1:
         raise ValueError(f"lr_find: smoothing must be in [0, 1), but is {smoothing!r}.")
     model._need_compiled("lr_find")
-    data, _ = training_data(x, y, sample_weight, class_weight=class_weight, shuffle=True, seed=seed)
+    data, _ = training_data(x, y, sample_weight, shuffle=True, seed=seed)
+    if class_weight is not None:
+        data.weigh_classes(class_weight, model._classes(data if isinstance(data, ArrayData) else data.first()))
     batches = Pass(model, data, batch_size, True, seed, None)
     rates, losses, means, mean = [], [], [], 0.0
     with _undone(model):
