@@ -49,7 +49,7 @@ from .warnings import FastnnWarning
 
 __version__ = "0.1.0"
 
-_LAZY = ("datasets", "files", "race", "roofline")
+_LAZY = ("datasets", "files", "race", "roofline", "sklearn")
 
 
 def __getattr__(name: str):
@@ -64,4 +64,4 @@ __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activat
            "check_kernel", "constraints", "cpu_info", "datasets", "elementwise", "files", "get_backend",
            "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers", "losses", "lr_find",
            "metrics", "models", "ops", "optimizers", "program", "race", "regularizers", "roofline", "set_backend",
-           "set_num_threads", "traced", "update_rule", "utils", "value_and_grad"]
+           "set_num_threads", "sklearn", "traced", "update_rule", "utils", "value_and_grad"]

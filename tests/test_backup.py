@@ -100,11 +100,15 @@ def problem():
     return x, x.sum(1, keepdims=True)
 
 
+def more_metrics():
+    return [fastnn.metrics.RootMeanSquaredError(), fastnn.metrics.R2Score()]
+
+
 def train(folder, crash=None, data=None, seeded=True, save_freq=2, delete=True, more=(), **given):
     if seeded:
         fastnn.utils.set_random_seed(2)
     model = fastnn.Sequential([layers.Dense(8, "tanh"), layers.Dropout(0.2), layers.Dense(1)])
-    model.compile(fastnn.optimizers.SGD(0.05, momentum=0.9), "mse", metrics=["mae"])
+    model.compile(fastnn.optimizers.SGD(0.05, momentum=0.9), "mse", metrics=["mae", *more_metrics()])
     data = problem() if data is None else data()
     data = data if isinstance(data, tuple) else (data,)
     keep = callbacks.BackupAndRestore(folder, save_freq, delete_checkpoint=delete)

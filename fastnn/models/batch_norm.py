@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layers.normalization import BatchNormalization
+from ..layers import BatchNormalization
 from .data import ArrayData, check_batch_size
 from .step import InferenceProgram, shaped_like
 

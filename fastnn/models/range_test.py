@@ -11,7 +11,7 @@ import numpy as np
 from ..optimizers.schedules import LearningRateSchedule
 from ..optimizers.schedules.cycle import whole
 from ..optimizers.schedules.schedule import number
-from .data import training_data
+from .data import ArrayData, training_data
 from .passes import Pass
 
 PIECE = 8  # steps between two looks at the loss
@@ -104,8 +104,8 @@ def lr_find(model, x, y=None, *, start_lr: float = 1e-7, end_lr: float = 10.0, s
     start_lr, end_lr : the first and the last rate.
     steps : int of at least 2, the steps in all; shuffled data begin anew where they end.
     smoothing : in [0, 1), what the mean of the losses keeps.
-    diverged : number above 1; the run stops when the smoothed loss is so many times its least value and more than at
-        the first step, or when it is not finite.
+    diverged : number above 1; the run stops when the smoothed loss is so many times what it was at the beginning (where
+        it first was a mean over enough batches), or when it is not finite.
     seed : for the order of the rows.
 
     Returns
@@ -134,9 +134,12 @@ def lr_find(model, x, y=None, *, start_lr: float = 1e-7, end_lr: float = 10.0, s
     if not 0 <= number(who, "smoothing", smoothing) < 1:
         raise ValueError(f"lr_find: smoothing must be in [0, 1), but is {smoothing!r}.")
     model._need_compiled("lr_find")
-    data, _ = training_data(x, y, sample_weight, class_weight=class_weight, shuffle=True, seed=seed)
+    data, _ = training_data(x, y, sample_weight, shuffle=True, seed=seed)
+    if class_weight is not None:
+        data.weigh_classes(class_weight, model._classes(data if isinstance(data, ArrayData) else data.first()))
     batches = Pass(model, data, batch_size, True, seed, None)
     rates, losses, means, mean = [], [], [], 0.0
+    settled = round(1 / (1 - smoothing))
     with _undone(model):
         optimizer = model.optimizer
         optimizer.learning_rate = sweep = Sweep(start_lr, end_lr, steps, optimizer.iterations)
@@ -145,7 +148,8 @@ def lr_find(model, x, y=None, *, start_lr: float = 1e-7, end_lr: float = 10.0, s
             rates.append(rate)
             losses.append(loss)
             means.append(mean / (1 - smoothing ** len(losses)))
-            if not math.isfinite(loss) or means[-1] > max(means[0], diverged * min(means)):
+            first = (means[settled:] or means[-1:])[0]  # the means before are of few batches: noise
+            if not math.isfinite(loss) or means[-1] > first + (diverged - 1) * abs(first):
                 break
     keep = len(losses) if math.isfinite(losses[-1]) else len(losses) - 1
     if keep < 2:

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from .. import callbacks as cb
-from ..seeds import next_seed
+from ..seeds import seed_sequence
 from ..warnings import FastnnWarning
 from .compiling import Compiled
 from .data import ArrayData, adapt, check_batch_size, check_steps, training_data
@@ -35,7 +35,7 @@ class Trainer(Planner, Compiled):
             validation_split: float = 0.0, validation_data=None, shuffle: bool = True, class_weight=None,
             sample_weight=None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
             validation_steps: int | None = None, validation_batch_size: int | None = None,
-            validation_freq: int = 1):
+            validation_freq: int = 1, seed=None):
         """Train for a number of epochs; returns the `History`.
 
         Parameters
@@ -46,6 +46,7 @@ class Trainer(Planner, Compiled):
         validation_data : (x, y) or (x, y, sample_weight).
         class_weight : dict from class to weight, 1 for classes that it leaves out; or "balanced", which weighs rows by
             how rare their class is among those that are trained on. Validation is not weighted by class.
+        seed : for the order of the rows: int or SeedSequence, or None to take the next of the package's seeds.
         verbose : 0 silent, 1 or "auto" a progress bar, 2 a line per epoch.
 
         Other arguments as in Keras 3. The arrays are read where they are; nothing is written to them.
@@ -53,7 +54,7 @@ class Trainer(Planner, Compiled):
         self._need_compiled("fit")
         self._warn_if_thawed()
         epochs, initial_epoch = _epochs(epochs, "epochs"), _epochs(initial_epoch, "initial_epoch")
-        seed = next_seed()
+        seed = seed_sequence(seed)
         data, held_out = training_data(
             x, y, sample_weight, validation_data=validation_data, validation_split=validation_split,
             steps_per_epoch=steps_per_epoch, validation_steps=validation_steps, shuffle=shuffle, seed=seed)

@@ -342,3 +342,27 @@ def test_many_batch_shapes_do_not_pile_up(digits):
         model.train_on_batch(digits[0][:n], digits[1][:n])
         model.predict(digits[0][:n])
     assert len(model._step_programs.programs) <= 16
+
+
+def test_a_callback_that_sets_the_rate_per_batch(digits):
+    """It gives the bits of the schedule of the same rates."""
+    class Falls(callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.model.optimizer.learning_rate = 0.01 * 0.5 ** (self.model.optimizer.iterations / 4)
+
+    first = network(optimizer=optimizers.Adam(0.01))
+    fastnn.utils.set_random_seed(7)
+    second = network(optimizer=optimizers.Adam(schedules.ExponentialDecay(0.01, 4, 0.5)))
+    same(fit_weights(*digits, model=first, callbacks=[Falls()])[0], fit_weights(*digits, model=second)[0])
+
+
+def test_a_seed_for_the_order_of_the_rows(digits):
+    weights = []
+    for stream, seed in ((1, 5), (2, 5), (2, 6)):
+        fastnn.utils.set_random_seed(7)
+        model = network()
+        fastnn.utils.set_random_seed(stream)
+        model.fit(*digits, verbose=0, seed=seed)
+        weights.append(model.get_weights())
+    same(weights[0], weights[1])
+    assert (weights[1][0] != weights[2][0]).any()

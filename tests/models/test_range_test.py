@@ -66,6 +66,24 @@ def test_smoothing_is_a_mean_with_its_bias_corrected(digits):
         assert found.smoothed[i] == pytest.approx(want)
 
 
+def test_a_small_first_loss_does_not_stop_it(digits, monkeypatch):
+    """The losses of a trained model differ several times from batch to batch."""
+    from fastnn.models import range_test
+
+    losses = [0.001, *([0.01, 0.02] * 20)]
+    monkeypatch.setattr(range_test, "_losses", lambda model, batches, steps: iter(losses))
+    assert fastnn.lr_find(network(), *digits, steps=41).losses.tolist() == losses
+    losses[30:] = [10.0] * 11
+    assert len(fastnn.lr_find(network(), *digits, steps=41).losses) == 31
+
+
+def test_class_weights_count(digits):
+    plain, weighted = (fastnn.lr_find(network(), *digits, steps=5, class_weight=w) for w in (None, {0: 9.0}))
+    assert (plain.losses != weighted.losses).all()
+    with pytest.raises(ValueError, match="class_weight names class 7"):
+        fastnn.lr_find(network(), *digits, class_weight={7: 1.0})
+
+
 def test_a_generator_is_enough(digits):
     x, y = digits
     with pytest.warns(UserWarning, match="x ran out of batches"):
