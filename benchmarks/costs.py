@@ -27,7 +27,7 @@ from common import Report, parser
 
 import fastnn
 from fastnn import machine
-from fastnn.kernels import activation, data, dense, dropout, elementwise, loss, metric, norm, optim, reduce
+from fastnn.kernels import activation, data, dense, dropout, elementwise, errors, loss, metric, norm, optim, reduce
 from fastnn.program import costs
 from fastnn.program.graph import Graph
 from fastnn.program.model import forecast
@@ -115,8 +115,10 @@ def entries() -> dict:
                    loss.softmax_cross_entropy_dense, loss.softmax_cross_entropy_dense_grad, loss.cross_entropy,
                    loss.cross_entropy_grad, loss.cross_entropy_dense, loss.cross_entropy_dense_grad,
                    loss.sigmoid_cross_entropy, loss.sigmoid_cross_entropy_grad, loss.binary_cross_entropy,
-                   loss.binary_cross_entropy_grad, loss.squared_error, loss.squared_error_grad, loss.absolute_error,
-                   loss.absolute_error_grad, metric.sparse_categorical_hits, metric.categorical_hits,
+                   loss.binary_cross_entropy_grad, errors.squared_error, errors.squared_error_grad,
+                   errors.absolute_error, errors.absolute_error_grad, errors.huber_error,
+                   errors.huber_error_grad, errors.log_cosh_error, errors.log_cosh_error_grad,
+                   metric.sparse_categorical_hits, metric.categorical_hits,
                    metric.binary_hits, optim.sgd, optim.momentum, optim.rmsprop, optim.rmsprop_momentum,
                    optim.rmsprop_centered, optim.adam, optim.adamw, optim.scale_inplace, optim.add_inplace):
         found[kernel.name] = (kernel, slots(kernel), {})

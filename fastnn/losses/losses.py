@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import ops
+from ..kernels import errors
 from ..kernels import loss as kernels
 from ..program.graph import Tensor
 from ..warnings import FastnnWarning
@@ -182,7 +183,7 @@ class MeanSquaredError(Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         t, y = alike(self.name, y_true, y_pred)
-        return kernels.squared_error(flat_rows(y), flat_rows(t)).reshape(y.shape[:-1])
+        return errors.squared_error(flat_rows(y), flat_rows(t)).reshape(y.shape[:-1])
 
 
 class MeanAbsoluteError(Loss):
@@ -201,7 +202,7 @@ class MeanAbsoluteError(Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         t, y = alike(self.name, y_true, y_pred)
-        return kernels.absolute_error(flat_rows(y), flat_rows(t)).reshape(y.shape[:-1])
+        return errors.absolute_error(flat_rows(y), flat_rows(t)).reshape(y.shape[:-1])
 
 
 # ---------------------------------------------------------------------- functions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from ..kernels import robust
+from ..kernels import errors
 from ..kernels.loss import LOW
 from ..optimizers import checks
 from ..program.graph import Tensor
@@ -95,7 +95,7 @@ class Huber(Paired):
         self.delta = checks.positive("Huber", "delta", delta)
 
     def between(self, t: Tensor, y: Tensor) -> Tensor:
-        return robust.huber_error(flat_rows(y), flat_rows(t), delta=self.delta).reshape(y.shape[:-1])
+        return errors.huber_error(flat_rows(y), flat_rows(t), delta=self.delta).reshape(y.shape[:-1])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "delta": self.delta}
@@ -115,7 +115,7 @@ class LogCosh(Paired):
         super().__init__(name, reduction, dtype)
 
     def between(self, t: Tensor, y: Tensor) -> Tensor:
-        return robust.log_cosh_error(flat_rows(y), flat_rows(t)).reshape(y.shape[:-1])
+        return errors.log_cosh_error(flat_rows(y), flat_rows(t)).reshape(y.shape[:-1])
 
 
 class Poisson(Paired):

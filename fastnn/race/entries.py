@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels  # noqa: F401  (fills KERNELS)
-from ..kernels import activation, data, dense, dropout, elementwise, loss, metric, moments, norm, optim, reduce, robust
+from ..kernels import activation, data, dense, dropout, elementwise, errors, loss, metric, moments, norm, optim, reduce
 from ..kernels.spec import KERNELS, Kernel
 from ..spelling import nearest
 from .timing import aligned
@@ -281,9 +281,9 @@ def _table() -> list[Entry]:
         loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad, loss.softmax_cross_entropy_dense,
         loss.softmax_cross_entropy_dense_grad, loss.cross_entropy, loss.cross_entropy_grad, loss.cross_entropy_dense,
         loss.cross_entropy_dense_grad, loss.sigmoid_cross_entropy, loss.sigmoid_cross_entropy_grad,
-        loss.binary_cross_entropy, loss.binary_cross_entropy_grad, loss.squared_error, loss.squared_error_grad,
-        loss.absolute_error, loss.absolute_error_grad, robust.huber_error, robust.huber_error_grad,
-        robust.log_cosh_error, robust.log_cosh_error_grad, metric.sparse_categorical_hits, metric.categorical_hits,
+        loss.binary_cross_entropy, loss.binary_cross_entropy_grad, errors.squared_error, errors.squared_error_grad,
+        errors.absolute_error, errors.absolute_error_grad, errors.huber_error, errors.huber_error_grad,
+        errors.log_cosh_error, errors.log_cosh_error_grad, metric.sparse_categorical_hits, metric.categorical_hits,
         metric.binary_hits)]
     made += [
         Entry(loss.weighted_sum, flat(positive, positive), FLAT, {}, lambda n: {"scale": 1 / n}, _all),

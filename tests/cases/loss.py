@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from fastnn.kernels import errors, metric
 from fastnn.kernels import loss as k
-from fastnn.kernels import metric, robust
 from tests.cases import Case
 
 SHAPES = ((1, 1), (3, 2), (4, 10), (2, 15), (3, 16), (2, 17), (5, 31), (2, 33), (0, 10), (900, 10), (3, 300), (9, 784))
@@ -47,10 +47,10 @@ KERNELS = (
     (k.cross_entropy_dense, ("p",)), (k.cross_entropy_dense_grad, ()),
     (k.sigmoid_cross_entropy, ("z",)), (k.sigmoid_cross_entropy_grad, ()),
     (k.binary_cross_entropy, ("p",)), (k.binary_cross_entropy_grad, ()),
-    (k.squared_error, ("y", "t")), (k.squared_error_grad, ()),
-    (k.absolute_error, ("y", "t")), (k.absolute_error_grad, ()),
-    (robust.huber_error, ("y", "t")), (robust.huber_error_grad, ()),
-    (robust.log_cosh_error, ("y", "t")), (robust.log_cosh_error_grad, ()),
+    (errors.squared_error, ("y", "t")), (errors.squared_error_grad, ()),
+    (errors.absolute_error, ("y", "t")), (errors.absolute_error_grad, ()),
+    (errors.huber_error, ("y", "t")), (errors.huber_error_grad, ()),
+    (errors.log_cosh_error, ("y", "t")), (errors.log_cosh_error_grad, ()),
     (metric.sparse_categorical_hits, ()), (metric.categorical_hits, ()), (metric.binary_hits, ()),
 )
 
@@ -66,9 +66,9 @@ for kernel, grad in KERNELS:
             CASES.append(Case(kernel, inputs(kernel, shape), {"label_smoothing": 0.2}, f"{shape},smooth", terms,
                               grad=grad))
     CASES.append(Case(kernel, inputs(kernel, (9, 21), hard=True), {}, "hard", 24, small=False))
-for kernel in (robust.huber_error, robust.huber_error_grad):
+for kernel in (errors.huber_error, errors.huber_error_grad):
     CASES.append(Case(kernel, inputs(kernel, (4, 19)), {"delta": 0.25}, "delta=0.25", 13,
-                      grad=("y", "t") if kernel is robust.huber_error else (), small=False))
+                      grad=("y", "t") if kernel is errors.huber_error else (), small=False))
 CASES.append(Case(metric.binary_hits, inputs(metric.binary_hits, (4, 19)), {"threshold": 0.25}, "threshold=0.25"))
 
 for n in (0, 1, 15, 16, 17, 33, 300, 5000):

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from fastnn.kernels import errors, metric, single, tables
 from fastnn.kernels import loss as k
-from fastnn.kernels import metric, robust, single, tables
 from fastnn.kernels.spec import Array
 
 BACKENDS = ["numpy", *(["native"] if tables.native_available() else [])]
@@ -82,8 +82,8 @@ def test_binary_cross_entropy_agrees_with_torch(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("kernel,gradient,name", [(k.squared_error, k.squared_error_grad, "mse_loss"),
-                                                  (k.absolute_error, k.absolute_error_grad, "l1_loss")])
+@pytest.mark.parametrize("kernel,gradient,name", [(errors.squared_error, errors.squared_error_grad, "mse_loss"),
+                                                  (errors.absolute_error, errors.absolute_error_grad, "l1_loss")])
 def test_errors_agree_with_torch(kernel, gradient, name, backend):
     torch = pytest.importorskip("torch")
     losses, = single.run(kernel, Z, T, backend=backend)
@@ -96,8 +96,8 @@ def test_errors_agree_with_torch(kernel, gradient, name, backend):
 @pytest.mark.parametrize("delta", [0.3, 1.0, 5.0])
 def test_huber_agrees_with_torch(delta, backend):
     torch = pytest.importorskip("torch")
-    losses, = single.run(robust.huber_error, Z, T, backend=backend, delta=delta)
-    dy, = single.run(robust.huber_error_grad, G, Z, T, backend=backend, delta=delta)
+    losses, = single.run(errors.huber_error, Z, T, backend=backend, delta=delta)
+    dy, = single.run(errors.huber_error_grad, G, Z, T, backend=backend, delta=delta)
     t = torch.tensor(T.astype(np.float64))
     torch_check(torch, Z, lambda y: torch.nn.functional.huber_loss(y, t, reduction="none", delta=delta).mean(1), losses,
                 dy)
@@ -106,15 +106,15 @@ def test_huber_agrees_with_torch(delta, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_log_cosh_from_smallest_to_largest_errors(backend):
     d = np.array([[0.0], [1e-20], [1e-6], [-1e-3], [0.5], [-3.0], [19.9], [-20.1], [1e30]], np.float32)
-    losses, = single.run(robust.log_cosh_error, d, 0 * d, backend=backend)
+    losses, = single.run(errors.log_cosh_error, d, 0 * d, backend=backend)
     small, wide = d[:4, 0].astype(float), abs(d[4:, 0].astype(float))
     want = np.concatenate([small**2 / 2, wide + np.log1p(np.exp(-2 * wide)) - np.log(2)])
     np.testing.assert_allclose(losses, want, rtol=5e-7, atol=1e-38)
-    nan, = single.run(robust.log_cosh_error, np.full((1, 3), np.nan, np.float32), np.zeros((1, 3), np.float32),
+    nan, = single.run(errors.log_cosh_error, np.full((1, 3), np.nan, np.float32), np.zeros((1, 3), np.float32),
                       backend=backend)
     assert np.isnan(nan[0])
     with pytest.raises(ValueError, match="delta above 0, got 0"):
-        robust.huber_error.infer(Array((2, 3)), Array((2, 3)), delta=0.0)
+        errors.huber_error.infer(Array((2, 3)), Array((2, 3)), delta=0.0)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -142,7 +142,7 @@ def test_nan_and_bad_labels_make_nan_of_their_rows_alone(kernel, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_sign_of_no_error_is_zero(backend):
-    dy, = single.run(k.absolute_error_grad, np.ones(1, np.float32), np.zeros((1, 4), np.float32),
+    dy, = single.run(errors.absolute_error_grad, np.ones(1, np.float32), np.zeros((1, 4), np.float32),
                      np.array([[0, 1, -1, np.nan]], np.float32), backend=backend)
     np.testing.assert_array_equal(dy, [[0, -0.25, 0.25, np.nan]])
 
@@ -166,8 +166,8 @@ def test_a_weight_of_two_equals_the_row_twice(backend):
 
 
 def test_the_gradient_of_the_target_is_that_of_the_other_side():
-    (dy,) = single.run(k.squared_error_grad, G, Z, T, backend="numpy")
-    (dt,) = single.run(k.squared_error_grad, G, T, Z, backend="numpy")
+    (dy,) = single.run(errors.squared_error_grad, G, Z, T, backend="numpy")
+    (dt,) = single.run(errors.squared_error_grad, G, T, Z, backend="numpy")
     np.testing.assert_array_equal(dy, -dt)
 
 
@@ -177,7 +177,7 @@ def test_wrong_shapes_and_dtypes_are_refused():
     with pytest.raises(ValueError, match="needs labels as int32, got dtype int64"):
         single.describe(k.softmax_cross_entropy, [Z, LABELS.astype(np.int64)], {})
     with pytest.raises(ValueError, match=r"squared_error needs t of shape \(7, 19\), got shape \(7, 18\)"):
-        single.describe(k.squared_error, [Z, T[:, 1:]], {})
+        single.describe(errors.squared_error, [Z, T[:, 1:]], {})
     with pytest.raises(ValueError, match="weighted_sum needs weights of the values' shape"):
         single.describe(k.weighted_sum, [G, G[1:]], {})
 

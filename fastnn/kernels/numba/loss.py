@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import robust
+from ..errors import FAR
 from ..loss import HIGH, LOW
 from .form import form, helper
 from .math import exp, expm1, fma, larger, log, log1p, log1p_finite, sigmoid, smaller, tanh
@@ -17,7 +17,7 @@ from .rows import row_argmax, row_dot, row_each, row_map, row_softmax, row_sum, 
 f4 = np.float32
 NAN = f4(np.nan)
 LOW, HIGH = f4(LOW), f4(HIGH)
-FAR, LOG_2 = f4(robust.FAR), f4(0.69314718)
+FAR, LOG_2 = f4(FAR), f4(0.69314718)
 
 
 @helper

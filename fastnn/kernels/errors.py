@@ -1,4 +1,4 @@
-"""Losses of ``d = y - t`` in which large errors count less than in squares: the mean over each row, as in `loss`."""
+"""Losses of ``d = y - t``, the mean over each row: squares, magnitudes and what is between them; slots as in `loss`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,87 @@ import math
 
 import numpy as np
 
-from .loss import RowLoss, both_sides
-from .spec import Array, Call, register
+from .loss import RowLoss
+from .spec import Array, Call, Kernel, register
 
 FAR = 20.0  #: from here on log(cosh(d)) is abs(d) - log(2) to the last bit, also in float64
+
+
+def both_sides(kernel: Kernel, call: Call, g):
+    """Gradients of a loss of y - t with respect to y and to t, as far as somebody wants them."""
+    if g is None:
+        return {}
+    wanted = call.extra.get("need", {"y"})
+    grads = {}
+    if "y" in wanted:
+        grads["y"] = kernel(g, call["y"], call["t"])
+    if "t" in wanted:
+        grads["t"] = kernel(g, call["t"], call["y"])
+    return grads
+
+
+@register
+class squared_error(RowLoss):
+    """Mean of ``(y - t)**2`` over each row. Slots: losses (M); y, t (M,N); both have a gradient.
+
+    Examples
+    --------
+    >>> squared_error(np.array([[1.0, 5.0]]), np.array([[0.0, 2.0]]))
+    array([5.])
+    """
+
+    name = "squared_error"
+    inputs = ("y", "t")
+    flops_per_element = 3
+
+    def numpy(self, y, t):
+        return np.square(y - t).mean(1)
+
+    def gradient(self, call: Call, losses=None):
+        return both_sides(squared_error_grad, call, losses)
+
+
+@register
+class squared_error_grad(RowLoss):
+    """``dy = 2 * (y - t) * g / N``. Slots: dy (M,N); g (M), y, t (M,N)."""
+
+    name = "squared_error_grad"
+    outputs = ("dy",)
+    inputs = ("g", "y", "t")
+    flops_per_element = 2
+
+    def numpy(self, g, y, t):
+        return (y - t) * (g[:, None] * (2 / y.shape[1]))
+
+
+@register
+class absolute_error(RowLoss):
+    """Mean of ``abs(y - t)`` over each row. Slots: losses (M); y, t (M,N); both have a gradient."""
+
+    name = "absolute_error"
+    inputs = ("y", "t")
+    flops_per_element = 2
+
+    def numpy(self, y, t):
+        return np.abs(y - t).mean(1)
+
+    def gradient(self, call: Call, losses=None):
+        return both_sides(absolute_error_grad, call, losses)
+
+
+@register
+class absolute_error_grad(RowLoss):
+    """``dy = sign(y - t) * g / N``, with sign(0) = 0. Slots: dy (M,N); g (M), y, t (M,N)."""
+
+    jumps = True
+
+    name = "absolute_error_grad"
+    outputs = ("dy",)
+    inputs = ("g", "y", "t")
+    flops_per_element = 2
+
+    def numpy(self, g, y, t):
+        return np.sign(y - t) * (g[:, None] / y.shape[1])
 
 
 @register
