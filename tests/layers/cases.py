@@ -201,6 +201,9 @@ CASES = [
          [(None, (2, 3, 4), "4 axes")]),
         ("SpatialDropout2D-first", lambda **k: layers.SpatialDropout2D(0.4, "channels_first", **k), [(4, 3, 2, 5)],
          []))),
+    Case("WeightNormalization", lambda **k: layers.WeightNormalization(layers.Dense(7, name="inner"), **k),
+         [(5, 3), (17, 16)], lambda layer, training, x: x @ (layer.layer.kernel.numpy().astype(np.float64) * (
+             layer.g.numpy() / np.linalg.norm(layer.layer.kernel.numpy(), axis=0))) + layer.layer.bias.numpy()),
     Case("ActivityRegularization", lambda **k: layers.ActivityRegularization(0.1, 0.2, **k), [(5, 3)],
          lambda layer, training, x: x),
     Case("Rescaling", lambda **k: layers.Rescaling(0.5, -1, **k), [(5, 3), (2, 3, 4)],
