@@ -32,7 +32,6 @@ KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
     Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
     SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
 
-
 #: ends of the names of arguments that may be objects of classes of users
 OWN_KINDS = ("_constraint", "_initializer", "_regularizer")
 
