@@ -23,14 +23,14 @@ from .regularization import (
     SpatialDropout2D,
 )
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
     Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, ELU,
     Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
     Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
-    SpatialDropout2D, UnitNormalization)}
-
+    SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
 
 #: ends of the names of arguments that may be objects of classes of users
 OWN_KINDS = ("_constraint", "_initializer", "_regularizer")
@@ -70,8 +70,9 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = ["ELU", "Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate",
-           "Dense", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
+__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
+           "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
            "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU",
            "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-           "UnitNormalization", "add", "concatenate", "deserialize", "serialize"]
+           "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
+           "deserialize", "serialize"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import initializers, ops
+from .. import ops
 from ..activations.elementwise import _number
 from ..kernels.activation import prelu
 from .layer import Layer
+from .named_weights import NamedWeights
 
 
 class ReLU(Layer):
@@ -103,12 +104,13 @@ class ELU(Layer):
         return {**super().get_config(), "alpha": self.alpha}
 
 
-class PReLU(Layer):
+class PReLU(NamedWeights):
     """x where x > 0, else alpha x, alpha learned: one for each element of a sample, or shared along axes.
 
     Parameters
     ----------
     alpha_initializer : zeros as in Keras; the paper and PyTorch begin with 0.25.
+    alpha_regularizer, alpha_constraint : see `fastnn.regularizers` and `fastnn.constraints`.
     shared_axes : axes (from 1 on) along which one alpha serves all; ``[1, 2]`` for one for each channel of images.
 
     References
@@ -123,16 +125,18 @@ class PReLU(Layer):
     array([[-1.,  5.]], dtype=float32)
     """
 
-    def __init__(self, alpha_initializer="zeros", shared_axes=None, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
+    weight_names = {"alpha": "zeros"}
+
+    def __init__(self, alpha_initializer="zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None,
+                 **kwargs: Any):
+        super().__init__(alpha_initializer=alpha_initializer, alpha_regularizer=alpha_regularizer,
+                         alpha_constraint=alpha_constraint, **kwargs)
         given = shared_axes if isinstance(shared_axes, list | tuple) or shared_axes is None else [shared_axes]
         for axis in given or ():
             if isinstance(axis, bool) or not isinstance(axis, int) or axis < 1:
                 raise ValueError(f"PReLU {self.name}: shared_axes is {shared_axes!r}; whole numbers from 1 on are "
                                  "wanted (axis 0 is the batch).")
         self.shared_axes = None if given is None else list(given)
-        self.alpha = None
 
     def build(self, input_shape) -> None:
         shape = [*input_shape[1:]]
@@ -140,7 +144,7 @@ class PReLU(Layer):
             if axis > len(shape):
                 raise ValueError(f"PReLU {self.name}: there is no axis {axis} to share in the shape {input_shape}.")
             shape[axis - 1] = 1
-        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha")
+        self._add("alpha", tuple(shape))
 
     def call(self, x):
         shape, own = x.shape, tuple(self.alpha.shape)
@@ -153,8 +157,7 @@ class PReLU(Layer):
         return ops.relu(x) + self.alpha * ops.minimum(x, 0.0)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha_initializer": initializers.serialize(self.alpha_initializer),
-                "shared_axes": self.shared_axes}
+        return {**super().get_config(), "shared_axes": self.shared_axes}
 
 
 class Softmax(Layer):

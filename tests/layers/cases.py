@@ -145,6 +145,11 @@ def normalization(**arguments):
                 meaning, [] if given else [(None, (4,), "axis is (-1,)"), ((2, 3), (2, 4), "features of shape (3,)")])
 
 
+def weight_normalized(layer, training, x):
+    v = layer.layer.kernel.numpy().astype(np.float64)
+    return x @ (v * (layer.g.numpy() / np.linalg.norm(v, axis=0))) + layer.layer.bias.numpy()
+
+
 def activation(name):
     return Case(f"Activation-{name}", lambda **k: layers.Activation(name, **k), [*SIZES, (2, 3, 5)],
                 lambda layer, training, x: act(name, x), kinked=name == "relu")
@@ -176,9 +181,11 @@ CASES = [
          lambda layer, training, x: np.where(x > 0, x, 0.5 * np.expm1(x)), kinked=True),
     Case("PReLU", lambda **k: layers.PReLU("random_normal", **k), [*SIZES, (2, 3, 5)], prelu,
          [((2, 3), (2, 4), "was built for alphas of shape (3,)")], kinked=True),
-    Case("PReLU-shared", lambda **k: layers.PReLU("random_normal", [1, 2], **k), [(2, 3, 5), (2, 3, 4, 5)], prelu,
+    Case("PReLU-shared", lambda **k: layers.PReLU("random_normal", shared_axes=[1, 2], **k), [(2, 3, 5), (2, 3, 4, 5)],
+         prelu,
          [(None, (2, 3), "no axis 2 to share")], kinked=True),
-    Case("PReLU-shared-last", lambda **k: layers.PReLU("random_normal", 2, **k), [(2, 3, 5)], prelu, kinked=True),
+    Case("PReLU-shared-last", lambda **k: layers.PReLU("random_normal", shared_axes=2, **k), [(2, 3, 5)], prelu,
+         kinked=True),
     Case("Softmax", lambda **k: layers.Softmax(**k), [*SIZES, (2, 3, 5)],
          lambda layer, training, x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
     Case("Softmax-axis-1", lambda **k: layers.Softmax(1, **k), [(2, 3, 5)],
@@ -201,6 +208,8 @@ CASES = [
          [(None, (2, 3, 4), "4 axes")]),
         ("SpatialDropout2D-first", lambda **k: layers.SpatialDropout2D(0.4, "channels_first", **k), [(4, 3, 2, 5)],
          []))),
+    Case("WeightNormalization", lambda **k: layers.WeightNormalization(
+        layers.Dense(7, name="inner", dtype=k.get("dtype")), **k), [(5, 3), (17, 16)], weight_normalized),
     Case("ActivityRegularization", lambda **k: layers.ActivityRegularization(0.1, 0.2, **k), [(5, 3)],
          lambda layer, training, x: x),
     Case("Rescaling", lambda **k: layers.Rescaling(0.5, -1, **k), [(5, 3), (2, 3, 4)],

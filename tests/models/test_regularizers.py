@@ -247,3 +247,20 @@ def test_keras_configs_are_read(what):
         again = what.deserialize({"module": "keras", "class_name": made.__name__, "config": item.get_config(),
                                   "registered_name": None})
         assert again.get_config() == item.get_config()
+
+
+def test_weights_of_other_layers_have_them_too():
+    """Each weight of these layers takes a regularizer and a constraint, in its config as well."""
+    both = ("gamma", "beta")
+    for made, names in ((layers.BatchNormalization, both), (layers.LayerNormalization, both),
+                        (layers.PReLU, ("alpha",))):
+        layer = made(**{f"{n}_regularizer": "l2" for n in names}, **{f"{n}_constraint": Cap(0.25) for n in names})
+        model = fastnn.Sequential([fastnn.Input((6,)), layer])
+        model.compile(optimizers.SGD(0.5), "mse")
+        model.fit(X, X + 2, batch_size=24, epochs=3, verbose=0)
+        assert len(model.losses) == len(names)
+        assert all(getattr(layer, n).numpy().max() <= 0.25 for n in names)
+        again = layers.deserialize(layers.serialize(layer), custom_objects={"Cap": Cap})
+        assert again.get_config() == layer.get_config()
+    with pytest.raises(TypeError, match="gama_regularizer"):
+        layers.LayerNormalization(gama_regularizer="l2")

@@ -12,7 +12,8 @@ import math
 import numpy as np
 
 from ..activation import rows_per_tile
-from ..norm import KINDS, NARROW, WIDEST
+from ..norm import KINDS, WIDEST
+from ..norm import NARROW as TILE
 from .form import form, helper
 from .memory import local
 from .rows import row_sum
@@ -361,9 +362,9 @@ def row_norm_grad_parameters(dgamma, dbeta, dy, x, mean, rstd, width, first, las
     parts = width // n
     rows = len(x) // parts
     for t in range(first, last):
-        start = t * NARROW
-        end = min(start + NARROW, width)
-        q, s = local(NARROW, f4), local(NARROW, f4)
+        start = t * TILE
+        end = min(start + TILE, width)
+        q, s = local(TILE, f4), local(TILE, f4)
         dgamma[start:end] = 0.0
         dbeta[start:end] = 0.0
         for chunk in range(0, rows, CHUNK):
