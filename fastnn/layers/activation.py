@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import initializers, ops
+from .. import constraints, initializers, ops, regularizers
 from ..activations.elementwise import _number
 from ..kernels.activation import prelu
 from .layer import Layer
@@ -109,6 +109,7 @@ class PReLU(Layer):
     Parameters
     ----------
     alpha_initializer : zeros as in Keras; the paper and PyTorch begin with 0.25.
+    alpha_regularizer, alpha_constraint : see `fastnn.regularizers` and `fastnn.constraints`.
     shared_axes : axes (from 1 on) along which one alpha serves all; ``[1, 2]`` for one for each channel of images.
 
     References
@@ -123,9 +124,12 @@ class PReLU(Layer):
     array([[-1.,  5.]], dtype=float32)
     """
 
-    def __init__(self, alpha_initializer="zeros", shared_axes=None, **kwargs: Any):
+    def __init__(self, alpha_initializer="zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None,
+                 **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
         given = shared_axes if isinstance(shared_axes, list | tuple) or shared_axes is None else [shared_axes]
         for axis in given or ():
             if isinstance(axis, bool) or not isinstance(axis, int) or axis < 1:
@@ -140,7 +144,8 @@ class PReLU(Layer):
             if axis > len(shape):
                 raise ValueError(f"PReLU {self.name}: there is no axis {axis} to share in the shape {input_shape}.")
             shape[axis - 1] = 1
-        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha")
+        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha", regularizer=self.alpha_regularizer,
+                                     constraint=self.alpha_constraint)
 
     def call(self, x):
         shape, own = x.shape, tuple(self.alpha.shape)
@@ -154,7 +159,8 @@ class PReLU(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha_initializer": initializers.serialize(self.alpha_initializer),
-                "shared_axes": self.shared_axes}
+                "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
+                "alpha_constraint": constraints.serialize(self.alpha_constraint), "shared_axes": self.shared_axes}
 
 
 class Softmax(Layer):
