@@ -20,6 +20,7 @@ SCALED = {  # name: (distribution, variance times n, n from fans)
     "LecunUniform": ("uniform", 1.0, lambda i, o: i),
 }
 RANDOM = [*SCALED, "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Orthogonal"]
+ALL_RANDOM = [*RANDOM, "TorchLinear"]  # the last is not Keras's
 
 
 @pytest.mark.parametrize("name", SCALED)
@@ -65,7 +66,7 @@ def test_as_keras_has_it(monkeypatch):
     assert set(initializers.KNOWN) >= {k for k in ALL_OBJECTS_DICT if "stft" not in k.lower() and "nitializer" not in k}
 
 
-@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("name", ALL_RANDOM)
 def test_seeds(name):
     make = getattr(initializers, name)
     a = make(seed=1)
@@ -89,7 +90,7 @@ def test_seeds(name):
     assert (a.clone()((6, 5)) == a((6, 5))).all()
 
 
-@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("name", ALL_RANDOM)
 def test_dtypes_round_the_same_values(name):
     shape = (70000, 3) if name != "Orthogonal" else (70, 3)  # more than one chunk
     values = getattr(initializers, name)(seed=1)(shape, "float64")
@@ -146,6 +147,65 @@ def test_get():
         given_array((4,))
 
 
+def test_torch_linear_is_what_torch_draws_from():
+    w = initializers.TorchLinear(seed=1)((400, 300), "float64")
+    assert 0.0499 < abs(w).max() <= 0.05 and w.std() == pytest.approx(0.05 / math.sqrt(3), rel=0.01)
+    layer = fastnn.layers.Dense(300, kernel_initializer="torch_linear", bias_initializer="TorchLinear")
+    layer.build((None, 400))
+    kernel, bias = layer.get_weights()
+    again = fastnn.layers.deserialize(fastnn.layers.serialize(layer))
+    again.build((None, 100))
+    assert 0.099 < abs(again.get_weights()[0]).max() <= 0.1 and 0.09 < abs(again.get_weights()[1]).max() <= 0.1
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.Linear(400, 300)
+    stats = pytest.importorskip("scipy.stats")
+    for ours, their in ((kernel, theirs.weight), (bias, theirs.bias)):
+        assert stats.ks_2samp(ours.ravel(), their.detach().numpy().ravel()).pvalue > 1e-3
+        assert abs(ours).max() <= 0.05
+
+
+def normal(x):
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+GAINS = {  # name: the mean square in closed form
+    "linear": 1.0, "relu": 0.5, "leaky_relu": (1 + 0.2**2) / 2, "exponential": math.exp(2),
+    "gelu": 1 / 3 + 1 / (2 * math.pi * math.sqrt(3)),
+    "hard_tanh": normal(1) - normal(-1) - 2 * math.exp(-0.5) / math.sqrt(2 * math.pi) + 2 * normal(-1),
+    "hard_shrink": 2 * (normal(-0.5) + 0.5 * math.exp(-0.125) / math.sqrt(2 * math.pi)),
+    "selu": 1.0,
+}
+
+
+@pytest.mark.parametrize("name", GAINS)
+def test_gains_are_those_of_the_textbooks(name):
+    assert initializers.gain(name) == pytest.approx(GAINS[name] ** -0.5, rel=1e-11)
+
+
+def test_gains_of_functions():
+    integrate, special = pytest.importorskip("scipy.integrate"), pytest.importorskip("scipy.special")
+    for name, f in {"tanh": np.tanh, "sigmoid": special.expit, "silu": lambda x: x * special.expit(x),
+                    "softplus": lambda x: np.logaddexp(0, x)}.items():
+        square = integrate.quad(lambda z, f=f: f(z) ** 2 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi), -13, 13,
+                                epsabs=1e-14, epsrel=1e-13)[0]
+        assert initializers.gain(name) == pytest.approx(square**-0.5, rel=1e-10)
+        assert initializers.gain(f) == pytest.approx(square**-0.5, rel=1e-10)
+    assert initializers.gain(lambda x: np.maximum(x - 0.3, 0)) == pytest.approx(
+        ((1 + 0.09) * normal(-0.3) - 0.3 * math.exp(-0.045) / math.sqrt(2 * math.pi)) ** -0.5, rel=1e-5)
+    assert initializers.gain(lambda x: fastnn.ops.relu(x) * 2) == pytest.approx(math.sqrt(0.5), rel=1e-12)
+
+
+def test_gain_keeps_the_mean_square_over_many_layers():
+    x = np.random.default_rng(0).normal(size=(200, 300))
+    for name in ("relu", "tanh", "gelu", "mish", "selu"):
+        f, y = fastnn.activations.get(name), x
+        draw = initializers.VarianceScaling(initializers.gain(name) ** 2, "fan_in", seed=np.random.default_rng(1))
+        first = np.square(y).mean()
+        for _ in range(5):
+            y = f(y) @ draw((300, 300), "float64")
+        assert 0.7 < np.square(y).mean() / first < 1.4, name
+
+
 def test_compute_fans():
     assert initializers.compute_fans(()) == (1, 1)
     assert initializers.compute_fans((4, 5, 6), [0, 1], [2]) == (20, 6)
@@ -174,6 +234,11 @@ def test_compute_fans():
         (lambda: initializers.RandomUniform(1.0, 0.0), "maxval 0.0 is below minval 1.0"),
         (lambda: initializers.Orthogonal()((3,)), "two axes or more"),
         (lambda: initializers.Identity()((3,)), "must be a matrix"),
+        (lambda: initializers.TorchLinear()((3,)), r"shape \(3,\) does not tell .*; give fan_in"),
+        (lambda: initializers.TorchLinear(0), "fan_in must be a positive whole number, but is 0"),
+        (lambda: initializers.gain("tahn"), "did you mean 'tanh'"),
+        (lambda: initializers.gain("softmax"), "each element by itself, and softmax is none"),
+        (lambda: initializers.gain(lambda x: x * 0), "mean square of <lambda> is 0"),
         (lambda: initializers.Constant("a"), "value must be numbers"),
         (lambda: initializers.Constant([1, 2, 3])((2,)), r"shape \(3,\) cannot fill a weight of shape \(2,\)"),
         (lambda: initializers.Zeros()((2,), "complex64"), "asked for dtype complex64"),

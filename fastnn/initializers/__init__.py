@@ -20,6 +20,7 @@ from fastnn import spelling
 
 from .constant import Constant, Identity, Ones, Zeros
 from .initializer import Initializer, RandomInitializer, compute_fans
+from .quadrature import gain
 from .random import (
     GlorotNormal,
     GlorotUniform,
@@ -30,16 +31,17 @@ from .random import (
     Orthogonal,
     RandomNormal,
     RandomUniform,
+    TorchLinear,
     TruncatedNormal,
     VarianceScaling,
 )
 
-__all__ = ["Initializer", "RandomInitializer", "compute_fans", "deserialize", "get", "serialize"]
+__all__ = ["Initializer", "RandomInitializer", "compute_fans", "deserialize", "gain", "get", "serialize"]
 
 CLASSES = (
     Zeros, Ones, Constant, Identity,
     RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling,
-    GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Orthogonal,
+    GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Orthogonal, TorchLinear,
 )  # fmt: skip
 KNOWN: dict[str, type[Initializer]] = {}  #: every name that `get` takes
 for _class in CLASSES:
@@ -53,6 +55,7 @@ variance_scaling, orthogonal = VarianceScaling, Orthogonal
 glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
 he_normal, he_uniform = HeNormal, HeUniform
 lecun_normal, lecun_uniform = LecunNormal, LecunUniform
+torch_linear = TorchLinear
 IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 __all__ += [name for name in KNOWN if name in globals()]
 

@@ -30,6 +30,10 @@ class Initializer:
     def __call__(self, shape, dtype="float32") -> np.ndarray:
         raise NotImplementedError(f"{type(self).__name__} must override __call__(self, shape, dtype).")
 
+    def beside(self, shape) -> Initializer:
+        """What to draw a bias from that stands beside a kernel of this shape; mostly this one itself."""
+        return self
+
     def get_config(self) -> dict:
         return {}
 

@@ -272,6 +272,52 @@ class LecunUniform(_Named):
     rule = (1.0, "fan_in", "uniform")
 
 
+class TorchLinear(RandomInitializer):
+    """What PyTorch's `Linear` begins with: uniform within -1 / sqrt(fan_in) and 1 / sqrt(fan_in).
+
+    PyTorch writes it as ``kaiming_uniform_(weight, a=sqrt(5))``: sqrt(6 / ((1 + a^2) fan_in)) is that bound. It gives
+    the bias the same, fan_in being the kernel's: as a bias initializer of `Dense` this takes it from there, elsewhere
+    it must be told.
+
+    Parameters
+    ----------
+    fan_in : int, inputs of each output; None takes it from the shape, which a vector does not tell.
+    seed : int, SeedSequence, Generator, or None for the next of the package's stream.
+
+    Examples
+    --------
+    >>> from fastnn import layers
+    >>> layer = layers.Dense(300, kernel_initializer="torch_linear", bias_initializer="torch_linear")
+    >>> layer.build((None, 400))
+    >>> [round(float(abs(w).max()), 3) for w in layer.get_weights()]       # 1 / sqrt(400)
+    [0.05, 0.05]
+    """
+
+    def __init__(self, fan_in: int | None = None, seed: Seed = None):
+        whole = isinstance(fan_in, (int, np.integer)) and not isinstance(fan_in, bool)
+        if fan_in is not None and not (whole and fan_in > 0):
+            raise ValueError(f"TorchLinear: fan_in must be a positive whole number, but is {fan_in!r}.")
+        self.fan_in = None if fan_in is None else int(fan_in)
+        super().__init__(seed)
+
+    def __call__(self, shape, dtype="float32") -> np.ndarray:
+        shape = check_shape(shape)
+        if self.fan_in is None and len(shape) < 2:
+            raise ValueError(f"TorchLinear: a weight of shape {shape} does not tell how many inputs there are; "
+                             "give fan_in.")
+        limit = 1 / math.sqrt(max(1, self.fan_in or compute_fans(shape)[0]))
+        return _uniform(self, shape, dtype, -limit, limit)
+
+    def beside(self, shape) -> TorchLinear:
+        """This one, for the bias beside a kernel of this shape."""
+        if self.fan_in is not None:
+            return self
+        return TorchLinear(compute_fans(shape)[0], seed=self._source)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "fan_in": self.fan_in}
+
+
 class Orthogonal(RandomInitializer):
     """A random orthogonal matrix times `gain`, evenly distributed over all of them.
 

@@ -98,8 +98,9 @@ class Dense(Layer):
         self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel",
                                       regularizer=self.kernel_regularizer, constraint=self.kernel_constraint)
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias",
-                                        regularizer=self.bias_regularizer, constraint=self.bias_constraint)
+            beside = getattr(self.bias_initializer, "beside", None)  # PyTorch's bias is drawn as its kernel is
+            self.bias = self.add_weight((self.units,), beside(self.kernel.shape) if beside else self.bias_initializer,
+                                        name="bias", regularizer=self.bias_regularizer, constraint=self.bias_constraint)
 
     def call(self, x):
         if x.shape[-1] != self.kernel.shape[0]:

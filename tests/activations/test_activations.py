@@ -119,6 +119,32 @@ def test_sparsemax_is_the_nearest_point_of_the_simplex():
     np.testing.assert_array_equal(activations.sparsemax(np.array([[3.4e38, -3.4e38, 0.0]])), [[1, 0, 0]])
 
 
+LAYERS = [("ReLU", {}), ("ReLU", {"max_value": 1.5, "negative_slope": 0.1, "threshold": 0.4}), ("LeakyReLU", {}),
+          ("LeakyReLU", {"negative_slope": 0.1}), ("ELU", {"alpha": 0.5}), ("Softmax", {}), ("Softmax", {"axis": 1}),
+          ("Softmax", {"axis": [1, 2]}), ("PReLU", {}), ("PReLU", {"shared_axes": [1]}), ("PReLU", {"shared_axes": 2})]
+
+
+@pytest.mark.parametrize(("name", "arguments"), LAYERS, ids=str)
+def test_layers_are_keras_own(name, arguments, monkeypatch):
+    """Values, weights and configs, which are read both ways."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+    theirs, ours = getattr(keras.layers, name)(**arguments), getattr(layers, name)(**arguments)
+    x = values()
+    theirs(x), ours(x)
+    rng = np.random.default_rng(5)
+    weights = [rng.normal(size=v.shape).astype(np.float32) for v in theirs.variables]
+    ours.set_weights(weights)
+    for v, w in zip(theirs.variables, weights):
+        v.assign(w)
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-6)
+    config = {k: v for k, v in theirs.get_config().items() if k not in ("name", "trainable", "dtype")}
+    again = getattr(layers, name).from_config(config)
+    assert {k: again.get_config()[k] for k in config}.keys() == config.keys()
+    back = {k: v for k, v in ours.get_config().items() if k in config}
+    assert getattr(keras.layers, name).from_config(back).get_config().keys() >= config.keys()
+
+
 @pytest.mark.parametrize(("make", "sentence"), [
     (lambda: activations.get("rleu"), "Unknown activation 'rleu': did you mean 'relu'"),
     (lambda: activations.get(3), "a name or a function; got 3"),
