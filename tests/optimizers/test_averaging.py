@@ -130,3 +130,22 @@ def test_fit_ends_with_the_average():
             average = optimizer.slots["average"][kernel.offset : kernel.offset + kernel.size]
             np.testing.assert_array_equal(ends[0].ravel(), average)
     assert abs(ends[0] - ends[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_small_batches_accumulated_are_a_large_batch(threads):
+    x, y = np.random.default_rng(0).standard_normal((2, 96, 200)).astype(np.float32)
+    ends, before = [], fastnn.get_num_threads()
+    fastnn.set_num_threads(threads)
+    try:
+        for batch, steps in ((32, None), (8, 4)):
+            layers = [fastnn.layers.Dense(300, "tanh", kernel_initializer=fastnn.initializers.GlorotUniform(seed=1)),
+                      fastnn.layers.Dense(200, kernel_initializer=fastnn.initializers.GlorotUniform(seed=2))]
+            model = fastnn.Sequential([fastnn.layers.Input((200,)), *layers])
+            model.compile(Adam(0.01, epsilon=1e-3, gradient_accumulation_steps=steps, clipnorm=1.0), "mse")
+            model.fit(x, y, batch_size=batch, epochs=3, shuffle=False, verbose=0)
+            assert model.optimizer.iterations == 9
+            ends.append([v.numpy() for v in model.trainable_variables])
+    finally:
+        fastnn.set_num_threads(before)
+    close(*ends, 1e-4)
