@@ -36,6 +36,10 @@ struct fnn_optim_ops {
                   float decay, float beta_1c, float beta_2c);
     /* sum of g*g over n elements: element i goes to accumulator i % 64, then a fixed tree */
     float (*sum_of_squares)(const float *g, int64_t n);
+    /* acc = factor * g  or, to go on,  acc + factor * g;  g = acc */
+    void (*accumulate)(float *g, float *acc, int64_t n, float factor, int keep);
+    /* average += (w - average) * mu_c  or, mu_c being 1,  average = w;  w = average if overwrite */
+    void (*moving_average)(float *average, float *w, int64_t n, float mu_c, int overwrite);
     void (*scale)(float *g, int64_t n, float scale);           /* g *= scale */
     void (*clip)(float *g, int64_t n, float limit);            /* -limit <= g <= limit; NaN stays */
     void (*add_scaled)(float *g, const float *h, int64_t n, float factor); /* g += factor * h */

@@ -83,7 +83,7 @@ static void plan(fnn_program *p, int threads)
 
 static inline void whole(const fnn_line *line)
 {
-    if (line->tiles)
+    if (line->tiles && fnn_open(line))
         line->call.kernel(line->call.buf, line->call.dim, line->call.attr, 0, line->tiles);
 }
 

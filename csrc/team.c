@@ -146,7 +146,9 @@ static inline void execute(const fnn_line *line, int64_t i)
     while (i >= line->chunks)
         i -= line++->chunks;
     int64_t first = i * line->chunk, last = first + line->chunk;
-    line->call.kernel(line->call.buf, line->call.dim, line->call.attr, first, last < line->tiles ? last : line->tiles);
+    if (fnn_open(line))
+        line->call.kernel(line->call.buf, line->call.dim, line->call.attr, first,
+                          last < line->tiles ? last : line->tiles);
 }
 
 /* ---------------------------------------------------------------- the workers */

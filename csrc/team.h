@@ -15,7 +15,10 @@ typedef struct fnn_line {
     int64_t tiles, grain;
     int64_t chunk, chunks;
     double cost_ns; /* estimate for one thread */
+    const double *gate; /* 0 leaves the call out of this step; NULL: it always runs */
 } fnn_line;
+
+static inline int fnn_open(const fnn_line *line) { return !line->gate || *line->gate != 0; }
 
 /* This thread's scratch memory is at least `bytes` large from now on; 0, or -1: no memory (then it
  * is as it was).  Freed when the thread ends. */

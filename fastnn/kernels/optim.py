@@ -446,6 +446,56 @@ class add_inplace(Flat):
 
 
 @register
+class accumulate(Flat):
+    """Gradients of several steps gathered: ``acc = keep * acc + factor * g``, and ``g = acc``.
+
+    Slots: g, acc (n) updated; keep 0-d: 0 begins anew, whatever `acc` was, 1 goes on.
+
+    Examples
+    --------
+    >>> accumulate(np.array([2.0]), 1.0, np.array([3.0]), factor=0.5)
+    (array([4.]), array([4.]))
+    """
+
+    name = "accumulate"
+    outputs = ("g", "acc")
+    inputs = ("g", "keep", "acc")
+    attrs = {"factor": 1.0}
+    scalars = ("keep",)
+
+    def numpy(self, g, keep, acc, factor):
+        acc = (acc if float(keep) else 0) + factor * g
+        return acc, acc
+
+
+@register
+class moving_average(Flat):
+    """The moving average of the weights: ``average += (w - average) * (1 - mu)``, then ``w = average`` if overwrite.
+
+    Slots: average, w (n) updated; mu, overwrite 0-d. ``mu = 0`` copies the weights.
+
+    References
+    ----------
+    Polyak & Juditsky (1992), Acceleration of stochastic approximation by averaging.
+
+    Examples
+    --------
+    >>> moving_average(0.75, 0.0, np.array([4.0]), np.array([8.0]))
+    (array([5.]), array([8.]))
+    """
+
+    name = "moving_average"
+    outputs = ("average", "w")
+    inputs = ("mu", "overwrite", "average", "w")
+    scalars = ("mu", "overwrite")
+    flops_per_element = 3
+
+    def numpy(self, mu, overwrite, average, w):
+        average = average + (w - average) * (1 - float(mu)) if float(mu) else w
+        return average, average if float(overwrite) else w
+
+
+@register
 class l2_grad_inplace(Flat):
     """``g += coefficient * w``: the gradient of ``coefficient / 2 * sum(w*w)``."""
 

@@ -59,6 +59,7 @@ class Call:
     note: str = ""  # the layer that emitted it, for people
     then: Call | None = None  # run on each finished tile while it is in cache (see fuse.py)
     extra: dict = field(default_factory=dict)
+    gate: Any = None  # a step scalar that is 0 in the steps that leave the call out
 
     def __getitem__(self, name: str):
         kernel = self.kernel

@@ -98,6 +98,7 @@ class Trainer(Planner, Compiled):
             with contextlib.suppress(Exception) if isinstance(error, Exception) else contextlib.nullcontext():
                 run.on_train_end(logs)
             raise
+        self.optimizer.finalize_variable_values(self.trainable_variables)
         run.on_train_end(logs)
         return self.history
 
@@ -153,7 +154,7 @@ class Trainer(Planner, Compiled):
         with step.program.lock:  # from binding to running: another thread may measure other data
             step.bind(piece)
             if training:
-                step.program.step = self.optimizer.iterations
+                step.program.step = self.optimizer.steps_done
             return step.program.run(count, {"index": rows}, out, done)
 
     def _step_program(self, piece: ArrayData, batch: int, training: bool) -> StepProgram:

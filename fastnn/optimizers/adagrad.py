@@ -26,7 +26,7 @@ class Adagrad(Optimizer):
     Notes
     -----
     `a` is a sum, not an average: the rates only fall, which suits convex problems and rare features. Some texts call by
-    this name a step along ``g`` over its norm; that is `NormalizedSGD`.
+    this name a step along the gradient over its norm; that is normalized gradient descent, another rule.
 
     References
     ----------

@@ -64,6 +64,15 @@ def flag(who: str, name: str, value: Any) -> bool:
     return bool(value)
 
 
+def count_from_one(who: str, name: str, value: Any) -> int | None:
+    """A whole number of 1 or more, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or count(who, name, value) < 1:
+        raise ValueError(f"{who}: {name} must be a whole number of 1 or more, or None; got {value!r}.")
+    return count(who, name, value)
+
+
 def count(who: str, name: str, value: Any) -> int:
     """A whole number of 0 or more."""
     try:

@@ -17,21 +17,16 @@ from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Arena, Variable, aligned_zeros, pack, packed, padded
 from ..warnings import FastnnWarning
 from . import checks
+from .averaging import Averaging
 from .groups import Grouped, Groups
 from .stepping import Scalars, Steps, movable
 from .stored import Stored, schedule_from, snake
 
 #: Keras arguments that exist here only in their neutral value, so that its configs can be read
-NEUTRAL = {
-    "use_ema": False,
-    "ema_momentum": 0.99,
-    "ema_overwrite_frequency": None,
-    "loss_scale_factor": None,
-    "gradient_accumulation_steps": None,
-}
+NEUTRAL = {"loss_scale_factor": None}
 
 
-class Optimizer(Grouped, Stored):
+class Optimizer(Averaging, Grouped, Stored):
     """Base of the update rules.
 
     A subclass names its slots in `slot_names`, and writes `update`, which emits the calls for one
@@ -46,10 +41,16 @@ class Optimizer(Grouped, Stored):
     clipvalue : each element of each gradient is brought into ``[-clipvalue, clipvalue]``.
     global_clipnorm : all gradients together are scaled down to at most this norm.
     name : for people and files.
+    use_ema : keep the moving average of the weights, ``average = ema_momentum * average + (1 - ema_momentum) * w``
+        after each step; `fit` ends with the weights set to it.
+    ema_momentum : in [0, 1].
+    ema_overwrite_frequency : the weights are set to their average after every so many updates, too.
+    gradient_accumulation_steps : 2 or more: an update is by the mean gradient of so many steps.
 
     Attributes
     ----------
     iterations : updates done so far.
+    steps_done : how often gradients were given; more than `iterations` where they are accumulated.
     slots : slot name -> 1-D array, laid out as `arena`.
     arena : where the variables stand; ``None`` before `build`.
 
@@ -62,9 +63,12 @@ class Optimizer(Grouped, Stored):
     decays = False  #: whether `update` takes care of weight decay itself, by ``scalars.decay``
 
     def __init__(self, learning_rate=0.01, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
-                 name: str | None = None, **later: Any):
+                 name: str | None = None, *, use_ema: bool = False, ema_momentum: float = 0.99,
+                 ema_overwrite_frequency: int | None = None, gradient_accumulation_steps: int | None = None,
+                 **later: Any):
         self._refuse_unknown(later)
         who = type(self).__name__
+        self._average_by(use_ema, ema_momentum, ema_overwrite_frequency, gradient_accumulation_steps)
         self.name = name or snake(who)
         self.weight_decay = checks.at_least_zero(who, "weight_decay", weight_decay, optional=True)
         self.clipnorm = checks.positive(who, "clipnorm", clipnorm, optional=True)
@@ -75,7 +79,6 @@ class Optimizer(Grouped, Stored):
             raise ValueError(f"{who} takes one kind of clipping at a time; got {' and '.join(given)}.")
         self._rate = None
         self.learning_rate = learning_rate
-        self.iterations = 0
         self.arena: Arena | None = None
         self.slots: dict[str, np.ndarray] = {}
         self._variables: list[Variable] = []
@@ -95,7 +98,7 @@ class Optimizer(Grouped, Stored):
                 close = spelling.nearest(name, known)
                 hint = f": did you mean {close!r}?" if close else f"; it takes {', '.join(dict.fromkeys(known))}."
                 raise TypeError(f"{who} has no argument {name!r}{hint}")
-            if value != NEUTRAL[name] and name != "ema_momentum":
+            if value != NEUTRAL[name]:
                 raise ValueError(f"{who} can't do {name}={value!r} yet; leave it at {NEUTRAL[name]!r}.")
 
     # ------------------------------------------------------------------ learning rate
@@ -178,7 +181,7 @@ class Optimizer(Grouped, Stored):
             slots = self.slots or self._zeroed(size, variables)
             arena = pack(variables)
             self.slots = slots
-        if len(self.slots) != len(self.slot_names):
+        if len(self.slots) != len(self.all_slots):
             self.slots = self._zeroed(arena.array.size, variables)
         if arena is not self.arena:
             self._programs.clear()
@@ -186,9 +189,9 @@ class Optimizer(Grouped, Stored):
 
     def _zeroed(self, size: int, variables: list[Variable]) -> dict[str, np.ndarray]:
         dtype = variables[0].dtype if variables else np.float32
-        slots = {name: aligned_zeros(size, dtype) for name in self.slot_names}
-        for name, slot in slots.items():
-            slot += self.slot_start(name)
+        slots = {name: aligned_zeros(size, dtype) for name in self.all_slots}
+        for name in self.slot_names:
+            slots[name] += self.slot_start(name)
         return slots
 
     def slot_start(self, name: str) -> float:
@@ -280,7 +283,8 @@ class Optimizer(Grouped, Stored):
         from ..kernels.elementwise import copy
 
         self._follow(graph)
-        if self._clips is None and all(isinstance(g, Tensor) and g.memory.array is not None for g, _ in pairs):
+        as_they_are = self._clips is None and not self.gradient_accumulation_steps
+        if as_they_are and all(isinstance(g, Tensor) and g.memory.array is not None for g, _ in pairs):
             self._update_each(graph, pairs)
             self._constrain(graph, [v for _, v in pairs])
             return
@@ -330,6 +334,7 @@ class Optimizer(Grouped, Stored):
             for g, v in pairs:
                 self._update_stretch(graph, g.reshape(v.size), v.offset, v.offset + v.size,
                                      scalars.of(*self._groups.of(v)))
+            self._average(graph, scalars)
 
     def _step_scalars(self, graph: Graph) -> Scalars:
         if graph not in self._steps:
@@ -351,11 +356,21 @@ class Optimizer(Grouped, Stored):
     def _update_all(self, graph: Graph, memory: Memory, variables: list[Variable]) -> None:
         scalars = self._step_scalars(graph)
         with graph.note(self.name):
-            self._clip(graph, memory, variables)
-            for group, members in groupby(variables, self._groups.of):
-                for start, stop in self._runs(list(members)):
-                    self._update_stretch(graph, self._flat_gradient(graph, memory, start, stop), start, stop,
-                                         scalars.of(*group))
+            if self.gradient_accumulation_steps:
+                self._gather(graph, ((self._flat_gradient(graph, memory, *run), *run) for run in self._runs(variables)),
+                             scalars)
+                with graph.gate(scalars.of_steps("updates", self._updates)):
+                    self._clip_and_update(graph, memory, variables, scalars)
+            else:
+                self._clip_and_update(graph, memory, variables, scalars)
+            self._average(graph, scalars)
+
+    def _clip_and_update(self, graph: Graph, memory: Memory, variables: list[Variable], scalars: Scalars) -> None:
+        self._clip(graph, memory, variables)
+        for group, members in groupby(variables, self._groups.of):
+            for start, stop in self._runs(list(members)):
+                self._update_stretch(graph, self._flat_gradient(graph, memory, start, stop), start, stop,
+                                     scalars.of(*group))
 
     def _runs(self, variables: list[Variable]) -> list[tuple[int, int]]:
         """The stretches of the arena that these variables fill, with the gaps behind them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,11 +27,11 @@ class Steps:
         return self.count - 1
 
     def advance(self, done: int) -> None:
-        self.optimizer.iterations += done * self.count
+        self.optimizer.steps_done += done * self.count
 
     def numbers(self, place: int, steps: int) -> tuple[int, int, int]:
-        """(first iteration, iterations in all, stride) of the apply that is number `place` of the step."""
-        return self.optimizer.iterations, steps * self.count, self.count
+        """(first step, steps in all, stride) of the apply that is number `place` of the program's step."""
+        return self.optimizer.steps_done, steps * self.count, self.count
 
 
 class Scalars:
@@ -63,15 +64,29 @@ class Scalars:
         if name not in self.made:
             formula = getattr(self.optimizer, f"{name}_table")
 
-            def table(first: int, count: int) -> np.ndarray:
-                # Its own count decides, not the program's: an optimizer may have run elsewhere before.
-                begin, every, stride = self.steps.numbers(self.place, count)
-                t = begin + 1 + np.arange(self.place, every, stride, dtype=np.float64)
-                return formula(self.factor * self.optimizer.rates(begin, every)[self.place :: stride], t)
+            def values(steps: np.ndarray) -> np.ndarray:
+                updates = steps // (self.optimizer.gradient_accumulation_steps or 1)
+                begin = int(updates[0]) if len(updates) else 0
+                rates = self.optimizer.rates(begin, int(updates[-1]) + 1 - begin) if len(updates) else np.zeros(0)
+                return formula(self.factor * rates[updates - begin], updates + 1.0)
 
-            times = f" x {self.factor:g}" if self.factor != 1 else ""
-            self.made[name] = self.graph.scalar(Scalar(f"{self.optimizer.name} {name}{times}", table))
+            self._make(name, values)
         return self.made[name]
+
+    def of_steps(self, name: str, formula: Callable[[np.ndarray], np.ndarray]) -> Tensor:
+        """A scalar by the numbers of the steps from 0, not of the updates."""
+        if name not in self.made:
+            self._make(name, formula)
+        return self.made[name]
+
+    def _make(self, name: str, values: Callable[[np.ndarray], np.ndarray]) -> None:
+        def table(first: int, count: int) -> np.ndarray:
+            # Its own count decides, not the program's: an optimizer may have run elsewhere before.
+            begin, every, stride = self.steps.numbers(self.place, count)
+            return values(begin + np.arange(self.place, every, stride))
+
+        times = f" x {self.factor:g}" if self.factor != 1 else ""
+        self.made[name] = self.graph.scalar(Scalar(f"{self.optimizer.name} {name}{times}", table))
 
 
 def movable(graph: Graph, g: Tensor) -> bool:

@@ -17,6 +17,8 @@ class Stored:
     """The part of an optimizer that goes into files, copies and text."""
 
     _variables: list[Variable]
+    iterations: int
+    steps_done: int
     slots: dict[str, np.ndarray]
 
     def _places(self) -> dict[str, tuple[str, Variable]]:
@@ -28,7 +30,7 @@ class Stored:
                 path, n = f"{v.path}_{n}", n + 1
             seen.add(path)
             names.append(path)
-        return {f"{kind}/{slot}/{path}": (slot, v) for slot in self.slot_names
+        return {f"{kind}/{slot}/{path}": (slot, v) for slot in self.all_slots
                 for path, v in zip(names, self._variables)}
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -42,6 +44,8 @@ class Stored:
         {'iterations': array(0), 'learning_rate': array(0.5)}
         """
         state = {"iterations": np.array(self.iterations, np.int64)}
+        if self.gradient_accumulation_steps:
+            state["accumulated"] = np.array(self.steps_done % self.gradient_accumulation_steps, np.int64)
         if self.schedule is None:
             state["learning_rate"] = np.array(self._rate, np.float64)
         for name, (slot, v) in self._places().items():
@@ -57,6 +61,7 @@ class Stored:
         """
         places = self._places()
         wanted = {"iterations", *places} | ({"learning_rate"} if self.schedule is None else set())
+        wanted |= {"accumulated"} if self.gradient_accumulation_steps else set()
         missing, unknown = sorted(wanted - {"learning_rate"} - set(state)), sorted(set(state) - wanted)
         if unknown and unknown != ["learning_rate"]:
             built = "" if self.built else " (it is not built yet: call build(variables) first)"
@@ -71,12 +76,14 @@ class Stored:
                                  f"{self.name} needs {v.shape} and {v.dtype}.")
             values[name] = value
         iterations = checks.count(self.name, "iterations", state["iterations"])
+        accumulated = checks.count(self.name, "accumulated", state.get("accumulated", 0))
         rate = self._rate
         if self.schedule is None and "learning_rate" in state:
             rate = checks.at_least_zero(self.name, "learning_rate", state["learning_rate"])
         for name, (slot, v) in places.items():
             self.slots[slot][v.offset : v.offset + v.size] = values[name].reshape(-1)
         self.iterations, self._rate = iterations, rate
+        self.steps_done += accumulated
 
     # ------------------------------------------------------------------ configuration
 
@@ -86,7 +93,8 @@ class Stored:
         if self.schedule is not None:
             rate = {"class_name": type(rate).__name__, "config": rate.get_config()}
         return {"name": self.name, "learning_rate": rate, "weight_decay": self.weight_decay,
-                "clipnorm": self.clipnorm, "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm}
+                "clipnorm": self.clipnorm, "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm,
+                **self._averaging_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Stored:
@@ -107,7 +115,8 @@ class Stored:
 
     def __repr__(self) -> str:
         config = {**self.get_config(), "learning_rate": self._rate}
-        shown = ", ".join(f"{k}={v!r}" for k, v in config.items() if v is not None and k != "name")
+        hidden = {"name"} if self.use_ema else {"name", "use_ema", "ema_momentum"}
+        shown = ", ".join(f"{k}={v!r}" for k, v in config.items() if v is not None and k not in hidden)
         return f"{type(self).__name__}({shown})"
 
 

@@ -199,7 +199,7 @@ def run_alone(call: Call, given: Inputs, form: str) -> list[np.ndarray]:
 def without_update(call: Call) -> Call:
     """The same call, storing its gradient and running no update."""
     attrs = {**call.attrs, "ahead": 0, "slots": 0, "keep": 1} if "keep" in call.attrs else call.attrs
-    return Call(call.kernel, call.inputs, call.outputs, attrs, call.note, None, call.extra)
+    return Call(call.kernel, call.inputs, call.outputs, attrs, call.note, None, call.extra, call.gate)
 
 
 def blame(report: Comparison, call: Call, given: Inputs, got: list[np.ndarray], meant: list[np.ndarray]) -> None:

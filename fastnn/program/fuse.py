@@ -86,7 +86,7 @@ def _elements(dw: Tensor, g: Tensor) -> tuple[int, int]:
 
 
 def _is_update(call: Call) -> bool:
-    return call.kernel.flat and "g" in call.kernel.inputs and "w" in call.kernel.outputs
+    return call.gate is None and call.kernel.flat and "g" in call.kernel.inputs and "w" in call.kernel.outputs
 
 
 def _may_wait(call: Call, until: Call, calls: list[Call]) -> bool:

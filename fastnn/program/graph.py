@@ -156,6 +156,7 @@ class Graph:
         self.losses: list[tuple[Any, Tensor]] = []  # (layer, what it adds to the loss)
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
+        self._gate: Tensor | None = None
         self._step = None
 
     # ------------------------------------------------------------------ calls
@@ -174,7 +175,8 @@ class Graph:
                 raise TypeError(f"{kernel.name} needs its input {name!r}.")
         described = [None if x is None else Array(x.shape, x.dtype) for x in inputs]
         made = kernel.infer(*described, **attrs)
-        call = Call(kernel, inputs, (), attrs, note=self._notes[-1] if self._notes else "")
+        call = Call(kernel, inputs, (), attrs, note=self._notes[-1] if self._notes else "",
+                    gate=self._gate)
         outputs = []
         for name, a in zip(kernel.outputs, made, strict=True):
             if name in kernel.inputs:  # updated in place
@@ -198,6 +200,15 @@ class Graph:
             yield self
         finally:
             stack.pop()
+
+    @contextmanager
+    def gate(self, scalar: Tensor) -> Iterator[None]:
+        """Inside, calls are emitted that run only in the steps in which `scalar`, a step scalar, is not 0."""
+        before, self._gate = self._gate, scalar
+        try:
+            yield
+        finally:
+            self._gate = before
 
     @contextmanager
     def note(self, text: str):

@@ -48,7 +48,8 @@ class NativeRun:
         for slot, t in enumerate((*call.outputs, *call.inputs)):
             if t is not None and t.memory.source:
                 self._places.setdefault(t.memory.name, []).append((i, slot))
-        return (*self._plain(call), tiles, grain, level, int(kernel.scratch(call)), seconds, then)
+        return (*self._plain(call), tiles, grain, level, int(kernel.scratch(call)), seconds, then,
+                self.program.address(call.gate) if call.gate is not None else 0)
 
     def _plain(self, call: Call):
         kernel = call.kernel

@@ -49,6 +49,8 @@ class NumpyRun:
             self.apply(*line)
 
     def apply(self, call, inputs, outputs) -> None:
+        if call.gate is not None and not self.program.array(call.gate):
+            return
         made = call.kernel.numpy(*map(self._value, inputs), **call.attrs)
         for out, value in zip(outputs, made if isinstance(made, tuple) else (made,), strict=True):
             out[...] = value

@@ -107,7 +107,7 @@ def upstream(rng: Rng, attrs: Mapping, n: int) -> tuple:
 
 #: step scalars of the optimizers
 SCALARS = {"rate": 1e-3, "alpha": 1e-3, "mu": 0.9, "gain": 1.0, "gamma": 1e-3, "epsilon": 1e-7, "decay": 1e-5,
-           "adaptive": 1.0, "l2": 0.1}
+           "adaptive": 1.0, "l2": 0.1, "keep": 0.0, "overwrite": 0.0}
 
 
 def update(kernel: Kernel):
@@ -299,8 +299,8 @@ def _table() -> list[Entry]:
     made += [Entry(k, update(k), FLAT, updates.get(k, {})) for k in (
         optim.sgd, optim.momentum, optim.momentum_outside, optim.rmsprop, optim.rmsprop_momentum,
         optim.rmsprop_centered, optim.adam, optim.adamw, optim.scale_inplace, optim.clip_inplace, optim.add_inplace,
-        optim.l2_grad_inplace, moments.adagrad, moments.adadelta, moments.adam_amsgrad, moments.adamax, moments.nadam,
-        moments.radam, moments.lion, moments.ftrl)]
+        optim.accumulate, optim.moving_average, optim.l2_grad_inplace, moments.adagrad, moments.adadelta,
+        moments.adam_amsgrad, moments.adamax, moments.nadam, moments.radam, moments.lion, moments.ftrl)]
     return made
 
 

@@ -47,12 +47,18 @@ RULES = [
     (k.adamw, {"alpha": 0.003, "epsilon": 1e-7, "decay": 0.02}, {"beta_1": 0.8, "beta_2": 0.99}),
     (k.clip_inplace, {}, {"limit": 0.7}),
     (k.add_inplace, {}, {}),
+    (k.accumulate, {"keep": 0.0}, {"factor": 0.25}),
+    (k.accumulate, {"keep": 1.0}, {"factor": 0.5}),
+    (k.moving_average, {"mu": 0.9, "overwrite": 0.0}, {}),
+    (k.moving_average, {"mu": 0.9, "overwrite": 1.0}, {}),
+    (k.moving_average, {"mu": 0.0, "overwrite": 0.0}, {}),
     (k.l2_grad_inplace, {}, {"coefficient": 0.01}),
 ]
 
 
 def name(attrs, scalars):
-    return ",".join(f"{a}={v}" for a, v in {**attrs, **({"decay": 1} if "decay" in scalars else {})}.items())
+    told = {n: v for n, v in scalars.items() if n in ("decay", "mu", "overwrite", "keep")}
+    return ",".join(f"{a}={v}" for a, v in {**attrs, **told}.items())
 
 
 CASES = [Case(kernel, arrays(kernel, n, scalars), attrs, f"{n},{name(attrs, scalars)}", terms=6)

@@ -254,7 +254,11 @@ def test_rate_set_between_runs():
     (lambda: optimizers.Ftrl(0.0), "Ftrl: learning_rate must be above 0"),
     (lambda: optimizers.Ftrl(learning_rate_power=0.5), "learning_rate_power must be 0 or less"),
     (lambda: optimizers.Nadam(momentum_decay=0), "momentum_decay must be above 0"),
-    (lambda: Adam(use_ema=True), "can't do use_ema=True yet"),
+    (lambda: Adam(use_ema=1), "use_ema must be True or False"),
+    (lambda: Adam(ema_momentum=1.5), r"ema_momentum must be in \[0, 1\]"),
+    (lambda: Adam(ema_overwrite_frequency=0), "ema_overwrite_frequency must be a whole number of 1 or more, or None"),
+    (lambda: Adam(gradient_accumulation_steps=1), "gradient_accumulation_steps must be 2 or more"),
+    (lambda: Adam(loss_scale_factor=2.0), "can't do loss_scale_factor=2.0 yet"),
 ])
 def test_arguments_are_checked(make, message):
     with pytest.raises(ValueError, match=message):

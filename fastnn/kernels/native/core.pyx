@@ -17,6 +17,7 @@ cdef extern from "team.h" nogil:
         fnn_call call
         int64_t tiles, grain
         double cost_ns
+        const double *gate
     ctypedef struct fnn_team_counts:
         int64_t workers, levels, wakes, waits, stalls
     int FNN_MAX_THREADS
@@ -113,7 +114,8 @@ cdef class Executor:
     Parameters
     ----------
     calls : list of (kernel address, [buffer addresses], [dims], [attrs], tiles, grain, level, scratch bytes,
-        estimated seconds, then). Sorted by level; calls of one level do not depend on one another. `grain` is the
+        estimated seconds, then, and, if there is one, the address of a gate: a float64 that is 0 in the steps that leave
+        the call out). Sorted by level; calls of one level do not depend on one another. `grain` is the
         least number of tiles that a thread takes at once. `then` is None, or (kernel address, [buffer addresses],
         [dims], [attrs]) of the call that the kernel runs on its own tiles: the last buffer slot is set to it.
     feeds : list of (address of the buffer, bytes): what is copied in before each step.
@@ -128,7 +130,7 @@ cdef class Executor:
     def __cinit__(self, list calls, list feeds=[], list fetches=[]):
         cdef size_t count = len(calls), need, numbers = 0
         cdef int64_t level = 0, levels = 0
-        for i, (kernel, buffers, dims, attrs, tiles, grain, at, need, seconds, then) in enumerate(calls):
+        for i, (kernel, buffers, dims, attrs, tiles, grain, at, need, seconds, then, *_) in enumerate(calls):
             if at < level or not kernel or tiles < 0 or grain < 1 or need < 0 or then is not None and not buffers:
                 raise ValueError(f"Call {i} of the program is not well formed: level {at} after {level}, kernel "
                                  f"{kernel}, {tiles} tiles, grain {grain}, {need} bytes of scratch memory.")
@@ -160,7 +162,7 @@ cdef class Executor:
         cdef fnn_level *here = self.p.levels - 1
         cdef fnn_call *follow
         level = -1
-        for kernel, buffers, dims, attrs, tiles, grain, at, need, seconds, then in calls:
+        for kernel, buffers, dims, attrs, tiles, grain, at, need, seconds, then, *gate in calls:
             if at > level:
                 here += 1
                 here.first = line - self.p.lines
@@ -171,6 +173,7 @@ cdef class Executor:
                 follow = <fnn_call *> carve(&at_byte, sizeof(fnn_call))
                 fill(follow, &at_byte, then[0], then[1], then[2], then[3])
                 (<void **> line.call.buf)[len(buffers) - 1] = follow
+            line.gate = <const double *> <uintptr_t> (gate[0] if gate else 0)
             line.tiles = tiles
             line.grain = grain
             line.cost_ns = nanoseconds(seconds)

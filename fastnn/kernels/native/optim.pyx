@@ -26,6 +26,8 @@ cdef extern from "optim.h" nogil:
         void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, float alpha, float epsilon,
                       float decay, float beta_1c, float beta_2c) noexcept nogil
         float (*sum_of_squares)(const float *g, int64_t n) noexcept nogil
+        void (*accumulate)(float *g, float *acc, int64_t n, float factor, int keep) noexcept nogil
+        void (*moving_average)(float *average, float *w, int64_t n, float mu_c, int overwrite) noexcept nogil
         void (*scale)(float *g, int64_t n, float scale) noexcept nogil
         void (*clip)(float *g, int64_t n, float limit) noexcept nogil
         void (*add_scaled)(float *g, const float *h, int64_t n, float factor) noexcept nogil
@@ -194,6 +196,32 @@ cdef void adamw(void *const *buf, const int64_t *dim, const double *attr,
                            <float> epsilon[0], <float> decay[0], <float> (1.0 - beta_1), <float> (1.0 - beta_2))
 
 
+cdef void accumulate(void *const *buf, const int64_t *dim, const double *attr,
+                     int64_t first, int64_t last) noexcept nogil:
+    cdef float *g = <float *> buf[0]
+    cdef float *acc = <float *> buf[1]
+    cdef const double *keep = <const double *> buf[3]
+    cdef int64_t n = dim[0]
+    cdef double factor = attr[0]
+    cdef int64_t at = first * BLOCK
+    # g = acc = keep * acc + factor * g
+    fnn_optim(ops()).accumulate(g + at, acc + at, piece(n, first, last), <float> factor, keep[0] != 0)
+
+
+cdef void moving_average(void *const *buf, const int64_t *dim, const double *attr,
+                         int64_t first, int64_t last) noexcept nogil:
+    cdef float *average = <float *> buf[0]
+    cdef float *w = <float *> buf[1]
+    cdef const double *mu = <const double *> buf[2]
+    cdef const double *overwrite = <const double *> buf[3]
+    cdef int64_t n = dim[0]
+    cdef int64_t at = first * BLOCK
+    # average += (w - average) * (1 - mu)
+    # w = average if overwrite else w
+    fnn_optim(ops()).moving_average(average + at, w + at, piece(n, first, last), <float> (1.0 - mu[0]),
+                                    overwrite[0] != 0)
+
+
 cdef void scale_inplace(void *const *buf, const int64_t *dim, const double *attr,
                         int64_t first, int64_t last) noexcept nogil:
     cdef float *g = <float *> buf[0]
@@ -276,6 +304,8 @@ KERNELS = {
     "rmsprop_centered": <uintptr_t> &rmsprop_centered,
     "adam": <uintptr_t> &adam,
     "adamw": <uintptr_t> &adamw,
+    "accumulate": <uintptr_t> &accumulate,
+    "moving_average": <uintptr_t> &moving_average,
     "scale_inplace": <uintptr_t> &scale_inplace,
     "clip_inplace": <uintptr_t> &clip_inplace,
     "add_inplace": <uintptr_t> &add_inplace,

@@ -194,6 +194,30 @@ def add_inplace(g, h):
         g[i] += h[i]
 
 
+@form(keep="f8")
+def accumulate(g, acc, keep, factor):
+    """g = acc = keep * acc + factor * g, without what acc was where keep is 0"""
+    if keep != 0.0:
+        for i in range(len(g)):
+            acc[i] = fma(factor, g[i], acc[i])
+            g[i] = acc[i]
+    else:
+        for i in range(len(g)):
+            acc[i] = factor * g[i]
+            g[i] = acc[i]
+
+
+@form(mu="f8", overwrite="f8")
+def moving_average(average, w, mu, overwrite):
+    """average += (w - average) * (1 - mu); w = average if overwrite"""
+    c = f4(1 - mu)
+    for i in range(len(w)):
+        average[i] = w[i] if c == f4(1) else fma(w[i] - average[i], c, average[i])
+    if overwrite != 0.0:
+        for i in range(len(w)):
+            w[i] = average[i]
+
+
 @form()
 def l2_grad_inplace(g, w, coefficient):
     """g += coefficient * w"""
