@@ -22,6 +22,8 @@ def report() -> str:
         lines += [("", ""), ("measured threads", str(measured.threads)), ("peak", f"{measured.peak:.0f} GFLOP/s")]
         lines += [(f"copy in {measured.names[size]}", f"{speed:.0f} GB/s ({_bytes(size)})")
                   for size, speed in sorted(measured.copy.items())]
+        largest = max(measured.copy)
+        lines += [("streaming copy", f"{machine.measure_stream(largest):.0f} GB/s ({_bytes(largest)})")]
     return "\n".join(f"{name:<24}{value}".rstrip() for name, value in lines)
 
 

@@ -274,6 +274,23 @@ def measure_copy(nbytes: int, threads: int | None = None) -> float:
     return _cache[key]
 
 
+def measure_stream(nbytes: int, threads: int | None = None) -> float:
+    """GB/s as `measure_copy` has it, with stores that pass by the caches: what memory alone can do.
+
+    A plain copy fetches each line that it overwrites, which is not counted; this one does not. Without the compiled
+    modules it is `measure_copy`: the C library behind NumPy streams by itself where arrays are large.
+    """
+    threads = threads or get_num_threads()
+    core = _core()
+    if core is None:
+        return measure_copy(nbytes, threads)
+    n = max(1024, int(nbytes) // 8)
+    key = ("stream", threads, n, core.path())
+    if key not in _cache:
+        _cache[key] = _native_copy(n, threads, stream=True)
+    return _cache[key]
+
+
 def _best(once, threads: int = 1, at_least: int = 3) -> float:
     """The shortest of several timings; `once` runs the thing and returns its seconds.
 
@@ -335,9 +352,11 @@ def copy_memory(n: int) -> tuple[np.ndarray, np.ndarray]:
     return memory[start:start + n], memory[second:second + n]
 
 
-def copy_probe(x: np.ndarray, y: np.ndarray, threads: int, repeat: int = 1, seconds: float = 1e-3) -> Probe:
+def copy_probe(x: np.ndarray, y: np.ndarray, threads: int, repeat: int = 1, seconds: float = 1e-3,
+               stream: bool = False) -> Probe:
     """A plain copy of x to y, `repeat` times in one repetition. Needs the compiled modules.
 
+    stream : with stores that pass by the caches.
     seconds : what the executor takes one repetition to cost; for very short ones it does not wake its team.
     """
     from .kernels.native import core, machine
@@ -346,12 +365,12 @@ def copy_probe(x: np.ndarray, y: np.ndarray, threads: int, repeat: int = 1, seco
     # One tile per thread while that fits a cache, so that each copies the same part each time.
     tiles = threads if n < 1 << 22 else 16 * threads
     block = -(-n // (16 * tiles)) * 16
-    call = (machine.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, repeat], [], -(-n // block), 1,
-            0, 0, seconds, None)
+    call = (machine.KERNELS["machine_copy"], [y.ctypes.data, x.ctypes.data], [n, block, repeat, int(stream)], [],
+            -(-n // block), 1, 0, 0, seconds, None)
     return Probe(core.Executor([call]), threads, 8 * n * repeat, (x, y))
 
 
-def _native_copy(n: int, threads: int) -> float:
+def _native_copy(n: int, threads: int, stream: bool = False) -> float:
     """GB/s. What fits no cache is timed in pieces, one after another.
 
     None is in a cache when its turn comes again, and a piece takes below a millisecond, so that some are undisturbed
@@ -360,7 +379,8 @@ def _native_copy(n: int, threads: int) -> float:
     pieces = 1 if n < 1 << 22 else 16
     part, repeat = n // pieces // 16 * 16, max(1, (8 << 20) // n)
     x, y = copy_memory(n)
-    probes = [copy_probe(x[i:i + part], y[i:i + part], threads, repeat) for i in range(0, pieces * part, part)]
+    probes = [copy_probe(x[i:i + part], y[i:i + part], threads, repeat, stream=stream)
+              for i in range(0, pieces * part, part)]
     turn = itertools.cycle(probes)
     return probes[0].work / _best(lambda: _timed(next(turn)), threads, 3 * pieces) / 1e9
 

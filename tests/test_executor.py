@@ -84,7 +84,8 @@ def test_feeds_and_fetches(threads):
     rows = np.arange(3.0 * (steps + offset)).reshape(-1, 3)
     got, every = np.full_like(rows, -1), np.full((steps + offset, 1), -1.0)
     program = core.Executor(
-        [(KERNELS["machine_copy"], [row_out.ctypes.data, row_in.ctypes.data], [6, 2, 1], [], 3, 1, 0, 0, 1e-3, None)],
+        [(KERNELS["machine_copy"], [row_out.ctypes.data, row_in.ctypes.data], [6, 2, 1, 0], [], 3, 1, 0, 0, 1e-3,
+          None)],
         [(row_in.ctypes.data, 24)], [(row_out.ctypes.data, 24), (row_in[1:].ctypes.data, 8)])
     done = program.run(steps, [rows.ctypes.data], [got.ctypes.data, every.ctypes.data], threads, FOREVER, offset)
     assert done == steps

@@ -9,7 +9,12 @@
 #define FNN_FMA 0
 #endif
 #include "fastnn.h"
+#include <math.h>
+#include <string.h>
+
 #include "simd.h"
+#include "math.inc"
+#include "elementwise.inc"
 #include "norm.inc"
 
 enum { CHUNK = 256, WIDEST = 256, FAR = 1 << 19, AHEAD = 64 }; /* as in norm.pyx */

@@ -117,6 +117,7 @@ def _heat_on(kernel: Kernel, inputs: Arrays, sizes, attrs: dict[str, Any]) -> _H
     if sizes is not None:
         raise ValueError("Give either inputs or sizes; inputs have their sizes.")
     inputs = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    inputs += [None] * len([n for n in kernel.inputs[len(inputs) :] if n in kernel.optional])
     if len(inputs) != len(kernel.inputs):
         raise ValueError(f"{kernel.name} has {len(kernel.inputs)} inputs ({', '.join(kernel.inputs)}), but "
                          f"{len(inputs)} arrays were given.")

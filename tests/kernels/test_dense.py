@@ -9,6 +9,7 @@ import pytest
 from fastnn.kernels import single, tables
 from fastnn.kernels.dense import ACTIVATIONS, dense, dense_grad_input, dense_grad_weight, grid, matmul
 from fastnn.kernels.spec import Array, Call
+from tests.kernels.test_activation import relu_like
 
 core = pytest.importorskip("fastnn.kernels.native.core")
 
@@ -31,8 +32,7 @@ def test_dense_means_what_torch_computes(activation):
     rng = np.random.default_rng(0)
     x, w, b = rng.normal(size=(9, 7)), rng.normal(size=(7, 5)), rng.normal(size=5)
     z = torch.from_numpy(x) @ torch.from_numpy(w) + torch.from_numpy(b)
-    apply = {"linear": lambda z: z, "elu": lambda z: torch.nn.functional.elu(z, 0.7)}
-    want = apply.get(activation) or getattr(torch, activation)
+    want = relu_like(torch)[activation]
     got = dense(x, w, b, activation=activation, alpha=0.7)
     np.testing.assert_allclose(got, want(z).numpy(), rtol=1e-12, atol=1e-14)
 
@@ -43,8 +43,7 @@ def test_input_gradient_goes_through_the_activation_before(activation):
     rng = np.random.default_rng(1)
     z, w, dz = (torch.from_numpy(rng.normal(size=s)) for s in [(6, 4), (4, 3), (6, 3)])
     z.requires_grad_()
-    apply = {"linear": lambda z: z, "elu": lambda z: torch.nn.functional.elu(z, 0.7)}
-    y = (apply.get(activation) or getattr(torch, activation))(z)
+    y = relu_like(torch)[activation](z)
     (y @ w).backward(dz)
     got = dense_grad_input(dz.numpy(), w.numpy(), y.detach().numpy(), activation=activation, alpha=0.7)
     np.testing.assert_allclose(got, z.grad.numpy(), rtol=1e-12, atol=1e-14)

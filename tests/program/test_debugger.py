@@ -187,13 +187,13 @@ def test_a_numba_program_is_debugged_alike(plant):
 
 
 @pytest.mark.parametrize("name", NATIVE)
-def test_a_byte_written_behind_the_output_is_found_at_its_kernel(name, plant):
+def test_a_number_written_behind_the_output_is_found_at_its_kernel(name, plant):
     case = pick(name)
     a, _ = place_in(case, 0)
 
     def fault(true, buf, dim, attr, first, last):
         true(buf, dim, attr, first, last)
-        ctypes.memset(buf[0] + a.nbytes, 0x5A, 1)
+        ctypes.memset(buf[0] + a.nbytes, 0x5A, 4)  # 1.5e16 as a float
 
     plant(name, fault)
     program, feeds, number = chain(case)

@@ -62,8 +62,8 @@ def spelled_out(graph, variable, x):
 
     view(graph.feeds["x"])[...] = x
     for call in graph.calls:
-        made = call.kernel.numpy(*(float(view(t)) if t.dtype == np.float64 else view(t) for t in call.inputs),
-                                 **call.attrs)
+        given = (None if t is None else float(view(t)) if t.dtype == np.float64 else view(t) for t in call.inputs)
+        made = call.kernel.numpy(*given, **call.attrs)
         for t, value in zip(call.outputs, made if isinstance(made, tuple) else (made,)):
             view(t)[...] = value
     return [view(t).copy() for t in graph.fetches.values()], memories[id(variable.arena.array)][:N]

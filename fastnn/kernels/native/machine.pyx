@@ -14,6 +14,7 @@ cdef extern from "machine.h" nogil:
         float (*fma_loop)(int64_t iterations) noexcept nogil
         int64_t flops
         void (*copy)(float *y, const float *x, int64_t n) noexcept nogil
+        void (*stream)(float *y, const float *x, int64_t n) noexcept nogil
 
 
 cdef void machine_fma(void *const *buf, const int64_t *dim, const double *attr,
@@ -28,12 +29,15 @@ cdef void machine_copy(void *const *buf, const int64_t *dim, const double *attr,
                        int64_t first, int64_t last) noexcept nogil:
     cdef float *y = <float *> buf[0]
     cdef const float *x = <const float *> buf[1]
-    cdef int64_t n = dim[0], block = dim[1], repeat = dim[2], begin, i
+    cdef int64_t n = dim[0], block = dim[1], repeat = dim[2], past_caches = dim[3], begin, i
     cdef int64_t end
     begin = first * block
     end = min(n, last * block)
     for i in range(repeat):
-        fnn_machine(ops()).copy(y + begin, x + begin, end - begin)
+        if past_caches:
+            fnn_machine(ops()).stream(y + begin, x + begin, end - begin)
+        else:
+            fnn_machine(ops()).copy(y + begin, x + begin, end - begin)
 
 
 cdef void probe_mix(void *const *buf, const int64_t *dim, const double *attr,
