@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import files
 from .callback import Callback
 
 FORMAT = 1  #: version of what stands in the metadata
@@ -128,6 +127,8 @@ class BackupAndRestore(Callback):
             "meter": _put(place.meter.get_state(), "meter", tensors) if batch else None,
             "callbacks": remembered,
         }
+        from .. import files
+
         files.write(self.path, tensors, metadata)
         self._unsaved = 0
 
@@ -135,7 +136,7 @@ class BackupAndRestore(Callback):
 
     def _find(self, place) -> None:
         """Tell the trainer where to go on; `_take_up` comes when all callbacks have begun."""
-        from .. import seeds
+        from .. import files, seeds
 
         tensors, metadata = files.read(self.path)
         if metadata.get("fastnn_backup") != FORMAT:
@@ -147,7 +148,7 @@ class BackupAndRestore(Callback):
         place.resume = lambda: self._take_up(place, tensors, metadata)
 
     def _take_up(self, place, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-        from .. import seeds
+        from .. import files, seeds
         from ..models.saving import _set_optimizer_state, _set_weights
 
         model = self.model

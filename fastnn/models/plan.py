@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import losses, machine
 from ..layers.symbolic import flatten
 from ..present.numbers import duration, percent, plural, size
-from ..program.explain.advice import Advice
-from ..program.explain.memory import Part, total
-from ..program.explain.record import Report, report
-from ..program.model import forecast
 from ..program.program import Program
 from .compiling import BY_SHAPE, spread
 from .data import ArrayData, check_batch_size, check_steps
+
+if TYPE_CHECKING:  # at run time when something is planned: not worth its time at every import
+    from ..program.explain.advice import Advice
+    from ..program.explain.memory import Part
+    from ..program.explain.record import Report
 
 
 @dataclass
@@ -68,6 +69,8 @@ class Plan:
     @property
     def nbytes(self) -> int:
         """Bytes of weights, optimizer slots, workspace and constants."""
+        from ..program.explain.memory import total
+
         return total(self.memory)
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,6 +123,9 @@ class Plan:
 def plan_of(program: Program, batch_size: int, threads: int | None = None, samples: int | None = None,
             epochs: int = 1) -> Plan:
     """The plan of a program whose steps take `batch_size` rows each."""
+    from ..program.explain.record import report
+    from ..program.model import forecast
+
     threads = machine.get_num_threads() if threads is None else machine.check_num_threads(threads)
     model = forecast(program, threads, samples) if program.backend != "numpy" else None
     found = report(program, threads, model=model)
