@@ -58,7 +58,7 @@ class Counts(Tally):
 
     def of(self, tp, fp, tn, fn):
         """The result from the four counts, arrays (thresholds, columns)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override of(tp, fp, tn, fn).")
 
     def get_config(self) -> dict[str, Any]:
         given = self.init_thresholds

@@ -135,7 +135,7 @@ class AtPoint(Counts):
 
     def rates(self, tp, fp, tn, fn):
         """(what must be large enough, what is wanted) at each threshold."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override rates(tp, fp, tn, fn).")
 
     def value(self, total: np.ndarray) -> float:
         limited, wanted = self.rates(*counts(total, len(self.thresholds)))
