@@ -5,29 +5,15 @@ import numpy as np
 from fastnn.kernels import moments as k
 from tests.cases import Case
 
+from . import optim
 from .optim import SIZES
 
 POSITIVE = {"a", "v", "d", "u", "top"}
+ODD = (np.nan, 1e-30, 0.0)
 
 
-def arrays(kernel, n, scalars, special=False):
-    """Inputs of one kernel by its slots; sums of squares are positive, and a few of `special` gradients are odd."""
-
-    def make(rng):
-        made = []
-        for name in kernel.inputs:
-            if name in kernel.scalars:
-                made.append(np.float64(scalars[name]) if name in scalars else None)
-                continue
-            x = rng.normal(size=n)
-            if name in POSITIVE:
-                x = np.where(rng.random(n) < 0.1, 0.0, x * x + 0.5)
-            if name == "g" and special:
-                x[rng.integers(0, n, 3)] = [np.nan, 1e-30, 0.0]
-            made.append(x)
-        return tuple(made)
-
-    return make
+def arrays(kernel, n, scalars, odd=()):
+    return optim.arrays(kernel, n, scalars, odd, POSITIVE, least=0.5)
 
 
 ADAM = {"alpha": 0.003, "epsilon": 1e-7}
@@ -52,4 +38,4 @@ for _kernel, _scalars, _attrs in RULES:
         CASES.append(Case(_kernel, arrays(_kernel, _n, _scalars), _attrs, f"{_n},{_label}", terms=_terms))
     _decaying = {**_scalars, "decay": 0.02}
     CASES.append(Case(_kernel, arrays(_kernel, 103, _decaying), _attrs, f"decay,{_label}", terms=_terms))
-    CASES.append(Case(_kernel, arrays(_kernel, 103, _scalars, True), _attrs, f"special,{_label}", terms=_terms))
+    CASES.append(Case(_kernel, arrays(_kernel, 103, _scalars, ODD), _attrs, f"special,{_label}", terms=_terms))
