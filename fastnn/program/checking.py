@@ -29,6 +29,8 @@ def check(bug, report: Comparison) -> None:
     """Run the next call and compare it; what is wrong goes into the report."""
     call, twin = bug.calls[bug.next], bug.twin
     about = {"step": bug.steps, "number": bug.next + 1, "note": call.note, "kernel": title(call)}
+    if not twin.open(call):
+        return left_out(bug, report, about)
     absent = unwritten(bug, call)
     if absent:
         return fault(report, about, kind="reads", text=absent)
@@ -54,6 +56,16 @@ def check(bug, report: Comparison) -> None:
     found = compare(bug, call, given, meant)
     if not found.ok:
         fault(report, about, **{n: getattr(found, n) for n in FOUND})
+
+
+def left_out(bug, report: Comparison, about: dict) -> None:
+    """Run a call whose gate is closed: nothing may change."""
+    before = bug.twin.block.copy()
+    bug.twin.call(bug.next, bug.threads)
+    bug.next += 1
+    count = int(np.count_nonzero(bug.twin.block != before))
+    if count:
+        fault(report, about, kind="outside", text=f"Its gate leaves it out of this step, yet {count} bytes changed.")
 
 
 #: what `blame` finds out about a fault
@@ -186,6 +198,10 @@ def drifted(bug, call: Call, shadow: Shadow) -> list[dict]:
     """Run the next call on both sides; a row for each output."""
     bug.check_index(call)
     twin = bug.twin
+    if not twin.open(call):
+        twin.call(bug.next, bug.threads)
+        bug.next += 1
+        return []
     reads = [t for c in ((call, call.then) if call.then else (call,)) for t in c.inputs
              if t is not None and t.dtype == np.float32 and not t.memory.source and t.size and not twin.lost(t)]
     before = max((gap(twin.array(t), shadow(t))[0] for t in reads), default=0.0)

@@ -203,6 +203,8 @@ class Debugger:
         self.check_index(call)
         self.twin.call(i, self.threads)
         self.next += 1
+        if not self.twin.open(call):
+            return Line(i + 1, call, f"{i + 1} {title(call)}: left out of this step by its gate", "")
         wrote = "; ".join(f"{self.names.of(s.tensor)} {self._sum(s)}" for s in slots(call))
         return Line(i + 1, call, f"{i + 1} {title(call)}: {wrote}", self._stopped(call, before))
 

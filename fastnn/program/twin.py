@@ -121,11 +121,16 @@ class Twin(Program):
 
     # ------------------------------------------------------------------ running
 
+    def open(self, call) -> bool:
+        """Whether the gate of a call, if it has one, lets it run in this step."""
+        return call.gate is None or bool(self.array(call.gate))
+
     def call(self, i: int, threads: int) -> None:
-        """Run call i and nothing else."""
+        """Run call i and nothing else; a closed gate leaves it out."""
         with np.errstate(all="ignore"):
             self._run.call(i, threads)
-        self.written(self.calls[i])
+        if self.open(self.calls[i]):
+            self.written(self.calls[i])
 
     def prints(self, call) -> dict[str, int]:
         """A checksum of the bound data that a call reads: it must not change."""
