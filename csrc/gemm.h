@@ -1,5 +1,5 @@
 /* Micro-kernels of the matrix product.  The five loops around them are in
- * fastnn/kernels/native/dense.pyx.
+ * fastnn/kernels/native/gemm.pyx.
  *
  *   C[i,j] = sum over k of A[i,k] * B[k,j]
  *
