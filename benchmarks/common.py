@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 
@@ -66,3 +68,13 @@ class Report:
         kind = self.columns[name]
         text = "-" if value is None else value if isinstance(value, str) else format(value, kind)
         return f"{text:>{self._width(name)}}"
+
+
+def into_page(page: Path, what: str, text: str, fenced: bool = True) -> None:
+    """Put text between the page's two marks for it."""
+    before = page.read_text()
+    marked = re.compile(rf"(<!-- measured: {what} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not marked.search(before):
+        raise SystemExit(f"{page} has no place marked <!-- measured: {what} --> ... <!-- end -->.")
+    block = f"```text\n{text.strip()}\n```\n" if fenced else f"\n{text.strip()}\n\n"
+    page.write_text(marked.sub(lambda found: found[1] + block + found[2], before))

@@ -18,7 +18,6 @@ import contextlib
 import importlib
 import io
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -121,16 +120,6 @@ def disassemble(ladder: Ladder, name: str) -> str:
                      f"{', '.join(repr(r.name) for r in ladder.rungs if r.binary)}.")
 
 
-def into_page(page: Path, what: str, text: str, fenced: bool = True) -> None:
-    """Put text between the page's two marks for it."""
-    before = page.read_text()
-    marked = re.compile(rf"(<!-- measured: {what} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if not marked.search(before):
-        raise SystemExit(f"{page} has no place marked <!-- measured: {what} --> ... <!-- end -->.")
-    block = f"```text\n{text.strip()}\n```\n" if fenced else f"\n{text.strip()}\n\n"
-    page.write_text(marked.sub(lambda found: found[1] + block + found[2], before))
-
-
 def document(name: str, args) -> bool:
     """Measure a ladder and write its tables and its picture (of the middle size) into its page.
 
@@ -148,11 +137,11 @@ def document(name: str, args) -> bool:
     text = page.read_text()
     summary = f"{prefix}summary"
     if f"<!-- measured: {summary} -->" in text:
-        into_page(page, summary, markdown(ladder, tables), fenced=False)
+        common.into_page(page, summary, markdown(ladder, tables), fenced=False)
     if f"<!-- measured: {prefix}table -->" in text or f"<!-- measured: {summary} -->" not in text:
-        into_page(page, f"{prefix}table", printed.getvalue())
+        common.into_page(page, f"{prefix}table", printed.getvalue())
     if hasattr(module, "lesson"):
-        into_page(page, f"{prefix}lesson", lesson(name))
+        common.into_page(page, f"{prefix}lesson", lesson(name))
     print(printed.getvalue())
     return right
 

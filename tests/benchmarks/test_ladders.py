@@ -20,7 +20,8 @@ if not tables.native_available():
     pytest.skip("the ladders are run by the compiled modules, which are not there", allow_module_level=True)
 sys.path.append(str(BENCHMARKS))
 
-from ladders import LADDERS, assembly, build, run
+import common
+from ladders import LADDERS, assembly, build
 from ladders.ladder import Ladder, Rung, error, lists, parse_size, show_size
 
 NAMES = [n for n in LADDERS if (BENCHMARKS / f"ladders/{n}.py").exists()]
@@ -228,11 +229,11 @@ def test_measured_text_goes_between_its_marks_and_nowhere_else(tmp_path):
     page = tmp_path / "adam.md"
     page.write_text("before\n<!-- measured: table -->\nold\n<!-- end -->\nafter\n"
                     "<!-- measured: lesson -->\n<!-- end -->\n")
-    run.into_page(page, "table", "  new \\1\n")
+    common.into_page(page, "table", "  new \\1\n")
     assert page.read_text() == ("before\n<!-- measured: table -->\n```text\nnew \\1\n```\n<!-- end -->\nafter\n"
                                 "<!-- measured: lesson -->\n<!-- end -->\n")
     with pytest.raises(SystemExit, match="no place marked"):
-        run.into_page(page, "picture", "x")
+        common.into_page(page, "picture", "x")
 
 
 def test_code_in_the_pages_is_the_ladders_code():
