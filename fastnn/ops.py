@@ -267,6 +267,18 @@ def less(x1, x2):
 
 
 @_function
+def not_equal(x1, x2):
+    """1 where x1 is not x2, else 0, as float; its gradient is nil.
+
+    Examples
+    --------
+    >>> not_equal(np.array([1.0, 0.0]), 0.0)
+    array([1., 0.])
+    """
+    return greater(absolute(subtract(x1, x2)), 0.0)
+
+
+@_function
 def where(condition, x1, x2):
     """x1 where the condition is not 0, else x2; broadcast.
 
@@ -551,8 +563,8 @@ __all__ = [
     "abs", "absolute", "add", "cast", "celu", "clip", "concatenate", "divide", "dot", "elu", "exp", "expand_dims",
     "expm1", "gelu", "glu", "greater", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
     "leaky_relu", "less", "log", "log1p", "log_sigmoid", "log_softmax", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "mish", "multiply", "negative", "ones_like", "power", "reciprocal", "relu", "relu6", "reshape",
-    "rsqrt", "selu", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus",
-    "sparse_sigmoid", "sparsemax", "sqrt", "square", "squareplus", "squeeze", "std", "stop_gradient", "subtract",
-    "sum", "swish", "tanh", "tanh_shrink", "threshold", "transpose", "var", "where", "zeros_like",
+    "minimum", "mish", "multiply", "negative", "not_equal", "ones_like", "power", "reciprocal", "relu", "relu6",
+    "reshape", "rsqrt", "selu", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign",
+    "sparse_plus", "sparse_sigmoid", "sparsemax", "sqrt", "square", "squareplus", "squeeze", "std", "stop_gradient",
+    "subtract", "sum", "swish", "tanh", "tanh_shrink", "threshold", "transpose", "var", "where", "zeros_like",
 ]

@@ -9,6 +9,7 @@ from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
+from .masking import Masking
 from .merge import Add, Concatenate, add, concatenate
 from .normalization import BatchNormalization
 from .operation import Operation
@@ -28,7 +29,7 @@ from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
     Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, ELU,
-    Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
+    Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU, Masking,
     Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
     SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
 
@@ -72,7 +73,7 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
 
 __all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
            "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
-           "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU",
+           "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Normalization", "Operation", "PReLU",
            "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
            "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
            "deserialize", "serialize"]

@@ -28,6 +28,8 @@ class ReLU(Layer):
     array([[-5.,  0.,  5.,  8.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
                  **kwargs: Any):
         super().__init__(**kwargs)
@@ -63,6 +65,8 @@ class LeakyReLU(Layer):
     array([[-5.,  5.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         super().__init__(**kwargs)
         self.negative_slope = _number(f"LeakyReLU {self.name}", "negative_slope", negative_slope, 0)
@@ -92,6 +96,8 @@ class ELU(Layer):
     >>> layers.ELU(2.0)(np.array([[-np.log(2), 3.0]]))
     array([[-1.,  3.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
@@ -124,6 +130,8 @@ class PReLU(NamedWeights):
     >>> layers.PReLU(initializers.Constant(0.25))(np.array([[-4.0, 5.0]]))
     array([[-1.,  5.]], dtype=float32)
     """
+
+    supports_masking = True
 
     weight_names = {"alpha": "zeros"}
 
@@ -174,6 +182,8 @@ class Softmax(Layer):
     >>> layers.Softmax()(np.array([[0.0, np.log(3)]]))
     array([[0.25, 0.75]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, axis=-1, **kwargs: Any):
         super().__init__(**kwargs)

@@ -18,37 +18,53 @@ FUSED = frozenset(ACTIVATIONS)  # what `dense` computes at its edges
 class InputLayer(Layer):
     """Where data enters a model; made by `Input`."""
 
-    def __init__(self, shape, dtype: str = "float32", **kwargs: Any):
+    def __init__(self, shape, dtype: str = "float32", batch_size: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        self.shape, self.input_dtype = tuple(int(s) for s in shape), dtype
-        if any(s < 1 for s in self.shape):
-            raise ValueError(f"Input {self.name}: the shape is {self.shape}; sizes of at least 1 are wanted.")
+        sizes = (*shape, batch_size)
+        if any(s is not None and (isinstance(s, bool) or not isinstance(s, int | np.integer) or s < 1) for s in sizes):
+            raise ValueError(f"Input {self.name}: the shape is {tuple(shape)} and the batch size {batch_size}; sizes "
+                             "of at least 1 are wanted, or None for one that is not known.")
+        self.shape, self.input_dtype = tuple(None if s is None else int(s) for s in shape), dtype
+        self.batch_size = None if batch_size is None else int(batch_size)
         self.built = True
-        Node(self, (), {}, [KerasTensor((None, *self.shape), dtype, self.name)])
+        Node(self, (), {}, [KerasTensor((self.batch_size, *self.shape), dtype, self.name)])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "shape": list(self.shape), "dtype": self.input_dtype}
+        batch = {} if self.batch_size is None else {"batch_size": self.batch_size}
+        return {**super().get_config(), "shape": list(self.shape), "dtype": self.input_dtype, **batch}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InputLayer:
         return cls(**config)
 
 
-def Input(shape, dtype: str = "float32", name: str | None = None) -> KerasTensor:  # noqa: N802 (Keras's name)
+def Input(shape=None, batch_size: int | None = None, dtype: str = "float32", name: str | None = None,  # noqa: N802
+          batch_shape=None) -> KerasTensor:
     """A symbolic tensor for the data of one model input.
 
     Parameters
     ----------
-    shape : shape of one sample, without the batch.
+    shape : shape of one sample, without the batch. None stands for a size that may differ from batch to batch: the
+        length of sequences; a program is made for each size that comes.
+    batch_size : rows of every batch, where a layer must know them (recurrent ones with ``stateful=True``).
+    batch_shape : both in one, in their place.
 
     Examples
     --------
     >>> from fastnn import layers
     >>> layers.Input((28, 28)).shape
     (None, 28, 28)
+    >>> layers.Input((None, 28)).shape  # sequences of any length
+    (None, None, 28)
     """
+    if batch_shape is not None:
+        if shape is not None or batch_size is not None:
+            raise ValueError("Input takes shape and batch_size, or batch_shape in their place.")
+        batch_size, *shape = batch_shape
+    if shape is None:
+        raise ValueError("Input needs a shape.")
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    return InputLayer(shape, dtype=dtype, name=name).nodes[0].outputs[0]
+    return InputLayer(shape, dtype=dtype, batch_size=batch_size, name=name).nodes[0].outputs[0]
 
 
 class Dense(Layer):
@@ -77,6 +93,8 @@ class Dense(Layer):
     array([[3., 3.],
            [0., 0.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, units: int, activation=None, use_bias: bool = True, kernel_initializer="glorot_uniform",
                  bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None,
@@ -133,6 +151,8 @@ class Activation(Layer):
     >>> layers.Activation("relu")(np.array([[-1.0, 2.0]]))
     array([[0., 2.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, activation, **kwargs: Any):
         super().__init__(**kwargs)

@@ -15,6 +15,8 @@ import numpy as np
 from .. import constraints, initializers, regularizers
 from ..program.graph import Graph, Tensor, current_graph
 from ..program.variable import Variable
+from .masks import fill_masks, mask_names, pass_on, warn_of_lost_masks
+from .shapes import infer
 from .symbolic import KerasTensor, Node, flatten, map_tree
 
 _counters: dict[str, itertools.count] = defaultdict(itertools.count)
@@ -38,7 +40,9 @@ class Layer:
     """What every layer is: variables made by `build`, and `call`, which emits kernel calls.
 
     A subclass writes ``build(self, input_shape)`` with `add_weight`, and ``call(self, x)`` (with an
-    argument ``training`` if it needs to know). Layers set as attributes belong to it.
+    argument ``training`` if it needs to know, and ``mask`` if it wants its input's mask). Layers set as attributes
+    belong to it. One that leaves the steps of a sequence where they are sets ``supports_masking``; one that changes
+    them, or makes a mask, writes ``compute_mask(self, inputs, previous_mask)``.
 
     Called on symbolic tensors of a program, a layer emits into that program; on `KerasTensor`, it
     becomes a node of a functional model; on NumPy arrays, it runs a small cached program.
@@ -55,6 +59,8 @@ class Layer:
     array([[1., 2.]], dtype=float32)
     """
 
+    supports_masking = False  #: whether outputs have masks: those of the input, or what `compute_mask` gives
+    _ends_masks = True  # without supporting them: not so where the layers inside deal with them
     takes_integers = False  #: whether integers in arrays mean places, and not quantities to compute with
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None,
@@ -81,6 +87,8 @@ class Layer:
         self._build_shape = None
         parameters = inspect.signature(self.call).parameters
         self._takes_training = "training" in parameters
+        self._mask_names = mask_names(self.call)
+        self.supports_masking = type(self).supports_masking or type(self).compute_mask is not Layer.compute_mask
 
     # ------------------------------------------------------------------ to be written by subclasses
 
@@ -90,6 +98,10 @@ class Layer:
     def call(self, *args: Any, **kwargs: Any):
         """Emit the layer's kernel calls on tensors."""
         raise NotImplementedError(f"{type(self).__name__} has no call method.")
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """The outputs' masks, from the first argument of `call` and its mask; the same one by default."""
+        return previous_mask
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make the same layer again, as JSON can hold them."""
@@ -109,7 +121,7 @@ class Layer:
         """Shape that comes out for a shape that goes in, both with None for the batch."""
         dtype = self.dtype
         inputs = map_shapes(lambda s: KerasTensor(s, dtype), input_shape)
-        return map_tree(lambda t: t.shape, self._infer((inputs,), {}))
+        return map_tree(lambda t: t.shape, infer(self, (inputs,), {}))
 
     # ------------------------------------------------------------------ variables
 
@@ -125,6 +137,9 @@ class Layer:
         constraint : what it is brought back to after each update, see `fastnn.constraints`.
         """
         name = name or f"weight_{len(self._variables)}"
+        if any(s is None for s in shape or ()):
+            raise ValueError(f"Layer {self.name}: its {name} would have the shape {tuple(shape)}; that axis of the "
+                             "input must have a known size.")
         shape = tuple(int(s) for s in (shape or ()))
         value = initializers.get(initializer)(shape, dtype or self.dtype)
         v = Variable(value, name=name, trainable=trainable, dtype=dtype or self.dtype,
@@ -276,7 +291,10 @@ class Layer:
 
     def _call_in(self, graph: Graph, args: tuple, kwargs: dict[str, Any]):
         with graph.note(self.name):
+            if self._mask_names:
+                kwargs = fill_masks(self, args, kwargs)
             outputs = self.call(*args, **kwargs)
+            pass_on(self, args, kwargs, outputs)
             if self.activity_regularizer is not None:
                 for y in flatten(outputs):  # divided by the batch's size, as Keras does
                     self.add_loss(self.activity_regularizer(y) * (1 / max(y.shape[0], 1)))
@@ -327,8 +345,11 @@ class Layer:
         if self.built:
             return
         first = args[0] if args else None
-        shape = map_tree(lambda x: (None, *x.shape[1:]), first) if first is not None else None
-        self._build(shape)
+
+        def shape(x):
+            return x.graph.declared.get(id(x)) or (None, *x.shape[1:])
+
+        self._build(map_tree(shape, first) if first is not None else None)
 
     def _build(self, shape) -> None:
         """Run `build` once; on an error the layer is as it was."""
@@ -350,31 +371,13 @@ class Layer:
             raise
 
     def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]):
-        outputs = self._infer(args, kwargs)
+        outputs = infer(self, args, kwargs)
+        if self._ends_masks and not self.supports_masking and not self._mask_names:
+            warn_of_lost_masks(self, args)
         Node(self, args, kwargs, flatten(outputs))
         for t in flatten(outputs):
             t.name = self.name
         return outputs
-
-    def _infer(self, args: tuple, kwargs: dict[str, Any]):
-        """Output KerasTensors, found by tracing for two batch sizes: what differs is the batch."""
-        traced = []
-        for batch in (2, 3):
-            graph = Graph(f"shape of {self.name}")
-            graph.training = False
-
-            def stand_in(x, batch=batch, graph=graph):
-                if not isinstance(x, KerasTensor):
-                    return x
-                if None in x.shape[1:]:
-                    raise ValueError(f"Layer {self.name}: only the batch may be unknown; got the shape {x.shape}.")
-                shape = tuple(batch if s is None else s for s in x.shape)
-                return graph.feed(f"x{len(graph.feeds)}", shape, x.dtype)
-
-            traced.append(self._emit(map_tree(stand_in, args), map_tree(stand_in, kwargs)))
-        twos, threes = flatten(traced[0]), flatten(traced[1])
-        shapes = iter([tuple(None if a != b else a for a, b in zip(t.shape, u.shape)) for t, u in zip(twos, threes)])
-        return map_tree(lambda t: KerasTensor(next(shapes), t.dtype), traced[0])
 
     def _eager_call(self, args: tuple, kwargs: dict[str, Any]):
         from ..program.trace import run_eager
@@ -417,8 +420,9 @@ class Layer:
 
 def build_from(layer: Layer, shape) -> None:
     """Build a layer for the shape, or the nest of shapes, that it was built for before."""
-    inputs = map_shapes(lambda s: KerasTensor((None, *s[1:]), layer.dtype), shape)
-    layer._infer((inputs,), {})
+    fixed = getattr(layer, "stateful", False)
+    inputs = map_shapes(lambda s: KerasTensor((s[0] if fixed else None, *s[1:]), layer.dtype), shape)
+    infer(layer, (inputs,), {})
 
 
 def map_shapes(fn, shapes):

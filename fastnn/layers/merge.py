@@ -9,12 +9,21 @@ from .layer import Layer
 
 
 class _Merge(Layer):
-    """Takes a list of at least two tensors."""
+    """Takes a list of at least two tensors. A step counts in the output if it counts in any of the inputs."""
 
     def call(self, inputs):
         if not isinstance(inputs, list | tuple) or len(inputs) < 2:
             raise ValueError(f"{type(self).__name__} {self.name} takes a list of at least two inputs.")
         return self.merge(list(inputs))
+
+    def compute_mask(self, inputs, previous_mask=None):
+        masks = previous_mask
+        if not isinstance(masks, list | tuple) or any(m is None for m in masks):
+            return None
+        joined = masks[0]
+        for m in masks[1:]:
+            joined = ops.maximum(joined, m)
+        return joined
 
 
 class Add(_Merge):
@@ -52,6 +61,18 @@ class Concatenate(_Merge):
             return ops.concatenate(inputs, axis=self.axis)
         except ValueError as error:
             raise ValueError(f"Concatenate {self.name}: {error}") from None
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """Masks one after another as the inputs are; along the features, a step counts where it does in any input."""
+        masks = previous_mask
+        if not isinstance(masks, list | tuple) or all(m is None for m in masks):
+            return None
+        axes = next(m.ndim for m in masks if m is not None)
+        masks = [ops.ones_like(ops.max(x, axis=tuple(range(axes, x.ndim)))) if m is None else m
+                 for x, m in zip(inputs, masks)]
+        if self.axis % inputs[0].ndim < axes:
+            return ops.concatenate(masks, axis=self.axis % inputs[0].ndim)
+        return super().compute_mask(inputs, masks)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

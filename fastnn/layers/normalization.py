@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .. import ops
 from ..kernels.norm import batch_norm, batch_norm_inference
 from .named_weights import NamedWeights
 
@@ -40,6 +41,8 @@ class BatchNormalization(NamedWeights):
            [ 1.]], dtype=float32)
     """
 
+    supports_masking = True
+
     weight_names = {"beta": "zeros", "gamma": "ones", "moving_mean": "zeros", "moving_variance": "ones"}
 
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
@@ -68,13 +71,16 @@ class BatchNormalization(NamedWeights):
         self._add("moving_mean", n, trainable=False)
         self._add("moving_variance", n, trainable=False)
 
-    def call(self, x, training=False):
+    def call(self, x, training=False, mask=None):
         if x.shape[-1] != self.moving_mean.shape[0]:
             raise ValueError(f"BatchNormalization {self.name} was built for {self.moving_mean.shape[0]} features; "
                              f"got the shape {x.shape}.")
         rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
         frozen = getattr(x.graph, "frozen", None)
-        if training and (self.trainable if frozen is None else id(self) not in frozen):
+        trains = training and (self.trainable if frozen is None else id(self) not in frozen)
+        if trains and mask is not None:
+            y = self._masked(rows, mask.reshape(mask.size, 1))
+        elif trains:
             y = batch_norm(rows, self.gamma, self.beta, self.moving_mean, self.moving_variance,
                            momentum=self.momentum, epsilon=self.epsilon,
                            unbiased_moving_variance=float(self.unbiased_moving_variance))[0]
@@ -82,6 +88,22 @@ class BatchNormalization(NamedWeights):
             y = batch_norm_inference(rows, self.gamma, self.beta, self.moving_mean, self.moving_variance,
                                      epsilon=self.epsilon)
         return y.reshape(x.shape)
+
+    def _masked(self, rows, mask):
+        """`batch_norm` over the rows that the mask leaves, in single operations."""
+        if mask.shape[0] != rows.shape[0]:
+            raise ValueError(f"BatchNormalization {self.name}: the mask holds {mask.shape[0]} values for "
+                             f"{rows.shape[0]} rows.")
+        count = ops.sum(mask) + 1e-7
+        mean = ops.sum(rows * mask, axis=0) / count
+        off = rows - mean
+        variance = ops.sum(ops.square(off) * mask, axis=0) / count
+        y = off * ops.rsqrt(variance + self.epsilon)
+        y = y * self.gamma if self.scale else y
+        unbiased = variance * (count / ops.maximum(count - 1.0, 1.0)) if self.unbiased_moving_variance else variance
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            rows.graph.assign(moving, rows.graph.tensor(moving) * self.momentum + new * (1 - self.momentum))
+        return y + self.beta if self.center else y
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -15,6 +15,8 @@ class Operation(Layer):
     function : its name in `fastnn.ops`.
     """
 
+    _ends_masks = False
+
     def __init__(self, function: str, **kwargs: Any):
         super().__init__(**kwargs)
         from .. import ops

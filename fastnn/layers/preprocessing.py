@@ -34,6 +34,8 @@ class Rescaling(Layer):
     array([[-1.,  1.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, scale: float, offset: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         for name, value in (("scale", scale), ("offset", offset)):
@@ -78,6 +80,8 @@ class Normalization(Layer):
     >>> layer(np.array([[2.0, 20.0]]))
     array([[1., 0.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, axis=-1, mean=None, variance=None, invert: bool = False, **kwargs: Any):
         super().__init__(**kwargs)

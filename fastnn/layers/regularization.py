@@ -23,6 +23,8 @@ from .layer import Layer
 class Noise(Layer):
     """Base: a layer that does nothing but in training, or where samples are drawn (`predict` with ``mc``)."""
 
+    supports_masking = True
+
     def __init__(self, seed=None, **kwargs: Any):
         super().__init__(**kwargs)
         self.seed = seed_sequence(from_config(seed))
@@ -283,6 +285,8 @@ class ActivityRegularization(Layer):
     >>> model.evaluate(np.ones((4, 3)), np.ones((4, 3)), verbose=0)
     1.5
     """
+
+    supports_masking = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)

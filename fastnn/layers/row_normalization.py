@@ -84,6 +84,8 @@ class LayerNormalization(_PerSample):
            [ 0.,  0.]], dtype=float32)
     """
 
+    supports_masking = True
+
     weight_names = {"gamma": "ones", "beta": "zeros"}
 
     def __init__(self, axis=-1, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any):
@@ -130,6 +132,8 @@ class RMSNormalization(_PerSample):
     array([[0.8485, 1.1314]], dtype=float32)
     """
 
+    supports_masking = True
+
     weight_names = {"scale": "ones"}
     only_made = True
 
@@ -165,6 +169,8 @@ class UnitNormalization(Layer):
     >>> layers.UnitNormalization()(np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, axis=-1, **kwargs: Any):
         super().__init__(**kwargs)
@@ -203,6 +209,8 @@ class GroupNormalization(_PerSample):
     >>> layers.GroupNormalization(2)(np.array([[1.0, 3.0, 10.0, 30.0]])).round(3)
     array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
+
+    supports_masking = True
 
     weight_names = {"gamma": "ones", "beta": "zeros"}
 

@@ -23,10 +23,12 @@ class Node:
 
 
 class KerasTensor:
-    """A shape and a dtype with a history; the batch axis is None."""
+    """A shape and a dtype with a history; the batch axis is None, and others may be, whose size differs from batch to
+    batch. ``mask_shape`` is the shape of the mask that the tensors have that it stands for, None if they have none."""
 
-    def __init__(self, shape, dtype="float32", name: str = ""):
+    def __init__(self, shape, dtype="float32", name: str = "", mask_shape=None):
         self.shape, self.dtype, self.name = tuple(shape), np.dtype(dtype), name
+        self.mask_shape = mask_shape
         self.node: Node | None = None
         self.position = 0
 

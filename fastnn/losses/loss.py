@@ -102,6 +102,9 @@ class Loss:
         y_true = fixed(graph, y_true, self.target_dtype if self.target_dtype != "float32" else y_pred.dtype)
         losses = self.rows(y_true, y_pred)
         weights, mask = fixed(graph, sample_weight, losses.dtype), self.mask(y_true, y_pred)
+        if y_pred.mask is not None:  # the steps of sequences that count
+            mask = y_pred.mask if mask is None else mask * y_pred.mask
+            mask = weights_for(f"{self.name}, by the mask of y_pred", mask, losses.shape)
         if mask is None:
             return self.reduce(losses, weights)
         if self.reduction in ("mean", "sum_over_batch_size"):  # over the rows that count

@@ -73,12 +73,19 @@ class Metric:
              sample_weight: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
         """(weighted total, weight) of a batch: tensors without axes, the weight a number if nothing is weighted.
 
-        The axes behind the first are averaged, so a row counts once however long it is.
+        The axes behind the first are averaged, so a row counts once however long it is. What the mask of y_pred
+        hides does not count.
         """
         values = self.rows(y_true, y_pred)
         if not isinstance(values, Tensor) or values.dtype.kind != "f":
             what = f"a tensor of {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
             raise TypeError(f"{self.name} must give a float tensor made from y_true and y_pred; got {what}.")
+        mask = getattr(y_pred, "mask", None)
+        if mask is not None:
+            mask = weights_for(f"{self.name}, by the mask of y_pred", mask, values.shape)
+            if sample_weight is not None:
+                mask = mask * weights_for(self.name, sample_weight, values.shape)
+            sample_weight = mask
         return self.gather(values, sample_weight)
 
     def gather(self, values: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor | float]:

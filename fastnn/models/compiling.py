@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from .. import losses, metrics, optimizers, spelling
+from ..layers.shapes import infer
 from ..layers.symbolic import KerasTensor, flatten
 from .arrays import check_labels
 from .data import ArrayData
@@ -136,8 +137,10 @@ class Compiled:
         """The nest of outputs for one row of such data, as symbolic tensors; builds layers that are not built."""
         key = (tuple(data.x_names or ()), *(a.shape[1:] for a in data.x))
         if key not in self._outputs_of:
-            inputs = [KerasTensor((None, *a.shape[1:])) for a in data.x]
-            self._outputs_of[key] = self._infer((shaped_like(data.x_names, inputs),), {})
+            declared = getattr(self, "inputs", ()) if self.built else ()
+            batches = [t.shape[0] for t in declared] if len(declared) == len(data.x) else [None] * len(data.x)
+            inputs = [KerasTensor((batch, *a.shape[1:])) for batch, a in zip(batches, data.x)]
+            self._outputs_of[key] = infer(self, (shaped_like(data.x_names, inputs),), {})
         return self._outputs_of[key]
 
     def _classes(self, data: ArrayData) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..layers.core import InputLayer
+from ..layers.masks import with_mask
 from ..layers.symbolic import KerasTensor, Node, flatten, map_tree
 from .model import Model
 
@@ -90,15 +91,18 @@ class Functional(Model):
         # A tensor inside a larger model may be an input, too; the layer that makes it is then none of this model's.
         return [t.node for t in flatten(self._inputs) if isinstance(t.node.layer, InputLayer)] + order
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, mask=None):
         values: dict[int, Any] = {}
         given = flatten(inputs)
         if isinstance(inputs, dict):
             given = [self._named(inputs, name) for name in self.input_names]
         if len(given) != len(self.inputs):
             raise ValueError(f"Model {self.name} has {len(self.inputs)} inputs; got {len(given)}.")
-        for t, x in zip(self.inputs, given):
-            values[id(t)] = self._fit_shape(t, x)
+        masks = flatten(mask) if mask is not None else [None] * len(given)
+        if len(masks) != len(given):
+            raise ValueError(f"Model {self.name} has {len(self.inputs)} inputs; got {len(masks)} masks.")
+        for t, x, m in zip(self.inputs, given, masks):
+            values[id(t)] = with_mask(self._fit_shape(t, x), m)
         for node in self.node_order:
             if all(id(t) in values for t in node.outputs):
                 continue
@@ -117,10 +121,12 @@ class Functional(Model):
 
     def _fit_shape(self, t: KerasTensor, x):
         """The data's tensor as the input layer declared it; (batch,) may stand for (batch, 1)."""
-        if x.shape[1:] == t.shape[1:]:
+        if _fits(x.shape[1:], t.shape[1:]):
             return x
-        if t.shape[1:] == (*x.shape[1:], 1) or x.shape[1:] == (*t.shape[1:], 1):
-            return x.reshape(x.shape[0], *t.shape[1:])
+        if _fits((*x.shape[1:], 1), t.shape[1:]):
+            return x.reshape(*x.shape, 1)
+        if _fits(x.shape[1:], (*t.shape[1:], 1)):
+            return x.reshape(x.shape[:-1])
         raise ValueError(f"Model {self.name}: input {t.name!r} wants samples of shape {t.shape[1:]}; "
                          f"got {x.shape[1:]}.")
 
@@ -143,7 +149,7 @@ class Functional(Model):
                 name = f"{t.name}_{len(within)}_input"
                 within[id(t)] = [name, 0, 0]
                 layers.append({"class_name": "InputLayer", "config": {
-                    "name": name, "shape": list(t.shape[1:]), "dtype": str(t.dtype)}})
+                    "name": name, "shape": list(t.shape[1:]), "dtype": str(t.dtype), "batch_size": t.shape[0]}})
                 calls.append({"layer": name, "args": [], "kwargs": {}})
         kept: dict[int, int] = {}
         count: dict[int, int] = {}
@@ -186,3 +192,8 @@ class Functional(Model):
             nodes[call["layer"], index] = made
         return cls(unlink(config["inputs"]), unlink(config["outputs"]), name=config["name"],
                    trainable=config.get("trainable", True))
+
+
+def _fits(shape: tuple, declared: tuple) -> bool:
+    """Whether sizes are as declared, where those are known."""
+    return len(shape) == len(declared) and all(d is None or s == d for s, d in zip(shape, declared))

@@ -23,6 +23,8 @@ class Model(Trainer, Layer):
     10
     """
 
+    _ends_masks = False
+
     def __new__(cls, *args: Any, **kwargs: Any):
         if cls is Model and (args or "inputs" in kwargs):
             from .functional import Functional

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..layers.core import Input, InputLayer
 from ..layers.layer import Layer
+from ..layers.masks import with_mask
 from ..layers.symbolic import KerasTensor
 from .functional import Functional
 from .model import Model
@@ -109,11 +110,12 @@ class Sequential(Model):
         self.built = output is not None
         self._forget_programs()
 
-    def call(self, x, training=None):
+    def call(self, x, training=None, mask=None):
         if self._functional is not None:
-            return self._functional.call(x, training=training)
+            return self._functional.call(x, training=training, mask=mask)
         if not self._sublayers:
             raise ValueError(f"Sequential {self.name} has no layers.")
+        x = with_mask(x, mask)
         for layer in self._sublayers:
             x = layer(x, training=training) if layer._takes_training else layer(x)
         return x
@@ -161,7 +163,8 @@ class Sequential(Model):
 
         shape = None if self._input is None else list(self._input.shape[1:])
         dtype = None if self._input is None else str(self._input.dtype)
-        return {"name": self.name, "trainable": self._trainable, "input_shape": shape, "input_dtype": dtype,
+        batch = {} if self._input is None or self._input.shape[0] is None else {"batch_size": self._input.shape[0]}
+        return {"name": self.name, "trainable": self._trainable, "input_shape": shape, "input_dtype": dtype, **batch,
                 "layers": [serialize(layer) for layer in self._sublayers]}
 
     @classmethod
@@ -170,7 +173,8 @@ class Sequential(Model):
 
         model = cls(name=config["name"])
         if config.get("input_shape") is not None:
-            model.add(Input(config["input_shape"], dtype=config.get("input_dtype") or "float32"))
+            model.add(Input(config["input_shape"], batch_size=config.get("batch_size"),
+                            dtype=config.get("input_dtype") or "float32"))
         for data in config["layers"]:
             model.add(deserialize(data, custom_objects=custom_objects), rebuild=False)
         model._connect()

@@ -48,10 +48,11 @@ class Memory:
 class Tensor(Operators):
     """A symbolic array in a `Graph`: a shape, a dtype, a place in some memory.
 
-    Arithmetic with tensors, arrays and numbers emits kernel calls; ``reshape`` is free.
+    Arithmetic with tensors, arrays and numbers emits kernel calls; ``reshape`` is free. ``mask`` is the tensor that
+    says which steps of a sequence count, or None; layers hand it on (fastnn/layers/masks.py).
     """
 
-    __slots__ = ("graph", "shape", "dtype", "call", "name", "base", "_memory", "_offset", "variable")
+    __slots__ = ("graph", "shape", "dtype", "call", "name", "base", "mask", "_memory", "_offset", "variable")
     __array_ufunc__ = None  # NumPy arrays on the left give way
 
     def __init__(self, graph: Graph, shape, dtype, memory: Memory | None = None, offset: int = 0, name: str = "",
@@ -60,6 +61,7 @@ class Tensor(Operators):
         self.call, self.name = call, name
         self.base = base if base is not None else self
         self.variable: Variable | None = None
+        self.mask: Tensor | None = None
         self._memory, self._offset = memory, offset
 
     @property
@@ -140,6 +142,7 @@ class Graph:
     training : what layers take for ``training=None``.
     sampling : whether dropout and other noise are on without training: each step then is one sample of the output.
     losses : (layer, scalar tensor) pairs: what layers add to the loss.
+    declared : id of a tensor -> its shape with None where the size is only a stand-in, while shapes are inferred.
     """
 
     def __init__(self, name: str = "program"):
@@ -154,6 +157,7 @@ class Graph:
         self.variables: dict[int, Tensor] = {}
         self.after: list[Callable[[int], None]] = []  # called with the number of steps done
         self.losses: list[tuple[Any, Tensor]] = []  # (layer, what it adds to the loss)
+        self.declared: dict[int, tuple[int | None, ...]] = {}
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
         self._gate: Tensor | None = None

@@ -211,6 +211,8 @@ CASES = [
         layers.Dense(7, name="inner", dtype=k.get("dtype")), **k), [(5, 3), (17, 16)], weight_normalized),
     Case("ActivityRegularization", lambda **k: layers.ActivityRegularization(0.1, 0.2, **k), [(5, 3)],
          lambda layer, training, x: x),
+    Case("Masking", lambda **k: layers.Masking(0.25, **k), [(4, 3, 5)], lambda layer, training, x: x,
+         [(None, (3,), "wants sequences")]),
     Case("Rescaling", lambda **k: layers.Rescaling(0.5, -1, **k), [(5, 3), (2, 3, 4)],
          lambda layer, training, x: x * 0.5 - 1),
     normalization(), normalization(invert=True), normalization(axis=1), normalization(axis=(1, 2)),
