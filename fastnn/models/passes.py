@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .data import ArrayData, IterableData, batches, check_batch_size, check_steps, epoch_runs
+from .array_data import ArrayData
+from .loading import IterableData
+from .order import batches, check_batch_size, check_steps, epoch_runs
 from .step import StepProgram
 
 

@@ -11,7 +11,8 @@ from .. import callbacks as cb
 from ..seeds import seed_sequence
 from ..warnings import FastnnWarning
 from .compiling import Compiled
-from .data import ArrayData, adapt, check_batch_size, check_steps, training_data
+from .data import ArrayData, adapt, training_data
+from .order import check_batch_size, check_steps
 from .passes import Meter, Pass, Place, size_of_batches
 from .plan import Planner
 from .step import InferenceProgram, ShortCall, StepProgram, nested_like, shaped_like, signature
