@@ -10,6 +10,7 @@ import numpy as np
 
 from .arrays import as_arrays, as_weights, class_weights, is_several
 from .order import batches
+from .sampling import Sampler, sampler_of
 
 __all__ = ["ArrayData"]
 
@@ -36,6 +37,7 @@ class ArrayData:
         weights are float32, and None for a target that has none.
     x_names, y_names : the keys if a dict came, else None.
     n : rows.
+    sampler : draws the rows that are trained on, see `draw_by`; None to take each once.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class ArrayData:
         self.x, self.x_names = as_arrays(x, "x")
         self.y, self.y_names = ([], None) if y is None else as_arrays(y, "y")
         self.n = len(self.x[0])
+        self.sampler: Sampler | None = None
         self._check_lengths()
         self.sample_weight: list[np.ndarray | None] = []
         if sample_weight is not None:
@@ -76,6 +79,16 @@ class ArrayData:
         if len(self.y) != 1:
             raise ValueError(f"class_weight needs exactly one target, but y holds {len(self.y)}.")
         self.sample_weight = [class_weights(self.y[0], class_weight, classes)]
+
+    def draw_by(self, sampling: Any, classes: int | None = None, behind: int = 0) -> None:
+        """Draw rows by class or weight: "balanced", a dict class -> share, or an array of one weight for each row.
+
+        `behind` rows were split off to validate on; the array may hold weights for them too.
+        """
+        if behind and not isinstance(sampling, (str, Mapping)):
+            sampling = as_arrays(sampling, "sampling")[0][0]
+            sampling = sampling[: self.n] if len(sampling) == self.n + behind else sampling
+        self.sampler = sampler_of(sampling, self.y, self.n, classes)
 
     def _check_lengths(self) -> None:
         lengths = [(name, len(a)) for name, arrays in (("x", self.x), ("y", self.y)) for a in arrays]
@@ -117,7 +130,7 @@ class ArrayData:
         part.__dict__.update(self.__dict__)
         part.x, part.y = [some(a) for a in self.x], [some(a) for a in self.y]
         part.sample_weight = [None if a is None else some(a) for a in self.sample_weight]
-        part.n = len(part.x[0])
+        part.n, part.sampler = len(part.x[0]), None
         return part
 
     def split(self, validation_split: float) -> tuple[ArrayData, ArrayData]:

@@ -79,6 +79,9 @@ class IterableData:
                              "weight.")
         self.class_weight, self.classes = class_weight, classes
 
+    def draw_by(self, sampling: Any, classes: int | None = None, behind: int = 0) -> None:
+        raise ValueError("sampling needs arrays, but x gives batches: let them hold the rows that shall be trained on.")
+
     @property
     def num_batches(self) -> int | None:
         return self.steps_per_epoch or self._length

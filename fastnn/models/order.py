@@ -8,9 +8,12 @@ import numpy as np
 
 from fastnn import seeds
 
-__all__ = ["batches", "check_batch_size", "check_steps", "epoch_order", "epoch_runs"]
+from .sampling import Sampler
+
+__all__ = ["batches", "check_batch_size", "check_shuffle", "check_steps", "epoch_order", "epoch_runs"]
 
 SHUFFLING = 0x5348  # the key of the orders of epochs among whatever else comes from the same seed
+PIECES = 16  #: neighbouring rows are read together: a window of shuffled rows is made of so many pieces
 
 
 
@@ -32,6 +35,15 @@ def _count(value: Any, name: str) -> int:
     return int(value)
 
 
+def check_shuffle(shuffle: Any) -> bool | int:
+    """`shuffle` of `fit`: a bool, or the rows of a window."""
+    if isinstance(shuffle, (bool, np.bool_)):
+        return bool(shuffle)
+    if not isinstance(shuffle, (int, np.integer)) or shuffle < 0:
+        raise ValueError(f"shuffle must be True, False or a number of rows, but is {shuffle!r}.")
+    return int(shuffle)
+
+
 def batches(n: int, batch_size: int) -> tuple[int, int]:
     """How many full batches n rows make, and how many rows remain for a last, smaller one.
 
@@ -45,10 +57,17 @@ def batches(n: int, batch_size: int) -> tuple[int, int]:
     return divmod(n, check_batch_size(batch_size))
 
 
-def epoch_order(n: int, shuffle: bool, seed: int | np.random.SeedSequence, epoch: int) -> np.ndarray:
+def epoch_order(n: int, shuffle: bool | int, seed: int | np.random.SeedSequence, epoch: int) -> np.ndarray:
     """The order of the n rows in an epoch, an int64 array: it depends on these arguments alone.
 
     So a fit that is resumed at some epoch goes on with the order that it would have had.
+
+    Parameters
+    ----------
+    shuffle : False for 0, 1, 2 ...; True for any order; a number of rows to shuffle within windows of so many rows,
+        each made of 16 pieces of neighbouring rows from anywhere. At any time only the rows of a window, or two, are
+        read, so that data that is larger than memory comes from the disk in long runs. The pieces begin elsewhere in
+        each epoch.
 
     Examples
     --------
@@ -57,25 +76,46 @@ def epoch_order(n: int, shuffle: bool, seed: int | np.random.SeedSequence, epoch
     >>> sorted(epoch_order(4, True, 1, 0).tolist())
     [0, 1, 2, 3]
     """
-    if not shuffle:
+    if shuffle is False or shuffle == 0:
         return np.arange(n, dtype=np.int64)
+    generator = _generator(seed, epoch)
+    if shuffle is True:
+        return generator.permutation(n).astype(np.int64, copy=False)
+    return _in_windows(n, shuffle, generator)
+
+
+def _generator(seed: int | np.random.SeedSequence, epoch: int) -> np.random.Generator:
     seed = seeds.child(seeds.seed_sequence(seed), SHUFFLING, epoch)
-    return np.random.Generator(np.random.PCG64(seed)).permutation(n).astype(np.int64, copy=False)
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def _in_windows(n: int, window: int, generator: np.random.Generator) -> np.ndarray:
+    piece = max(1, window // PIECES)
+    edges = np.unique(np.r_[0, np.arange(generator.integers(piece), n, piece), n])
+    starts, lengths = edges[:-1], np.diff(edges)
+    order = generator.permutation(len(starts))
+    starts, lengths = starts[order], lengths[order]
+    rows = np.arange(n) + np.repeat(starts - np.r_[0, np.cumsum(lengths)[:-1]], lengths)
+    for start in range(0, n, window):
+        generator.shuffle(rows[start : start + window])
+    return rows.astype(np.int64, copy=False)
 
 
 def epoch_runs(
     n: int,
     batch_size: int,
-    shuffle: bool,
+    shuffle: bool | int,
     seed: int | np.random.SeedSequence,
     epoch: int,
     steps_per_epoch: int | None = None,
+    sampler: Sampler | None = None,
 ) -> list[tuple[np.ndarray, int]]:
     """An epoch as runs of equal batches: ``(rows, size)``, ``len(rows) // size`` steps each.
 
     Without `steps_per_epoch` an epoch is one pass over the data: a run of full batches and, where rows
     remain, a run of one smaller batch. With it, an epoch has that many steps and goes on where the one
-    before stopped, into the next pass (with its own order) where a pass ends.
+    before stopped, into the next pass (with its own order) where a pass ends. A `sampler` draws the n rows of a pass
+    in place of an order.
 
     Examples
     --------
@@ -91,7 +131,10 @@ def epoch_runs(
     while count:
         number, start = divmod(first, in_pass)
         stop = min(start + count, in_pass)
-        order = epoch_order(n, shuffle, seed, number)
+        if sampler is None:
+            order = epoch_order(n, shuffle, seed, number)
+        else:
+            order = sampler.draw(n, batch_size, _generator(seed, number))
         if start < full:
             runs.append((order[start * batch_size : min(stop, full) * batch_size], batch_size))
         if stop == in_pass and rest:
