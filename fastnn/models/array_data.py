@@ -1,24 +1,29 @@
-"""Data in memory (or in a file that is mapped into it), from which a program gathers the rows of its batches."""
+"""Data in memory, or in files that are mapped into it, from which a program gathers the rows of its batches."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .arrays import as_arrays, as_weights, class_weights, is_several
+from .ahead import in_threads
+from .arrays import as_arrays, as_weights, class_weights, is_ready, is_several, ready
 from .order import batches
 from .sampling import Sampler, sampler_of
 
 __all__ = ["ArrayData"]
 
+WINDOW = 1 << 26  #: bytes that are converted together, of data that the gather kernel can't read as it is
+
 
 class ArrayData:
     """Inputs, targets and weights in memory, checked, as lists of C-contiguous native arrays.
 
-    Arrays that are so already are taken without a copy and never written to.
+    Arrays that are so already are taken without a copy and never written to. So are files of any size that are mapped
+    (`numpy.memmap`); of large ones of other dtypes and layouts `pieces` converts some batches at a time.
 
     Parameters
     ----------
@@ -123,7 +128,30 @@ class ArrayData:
 
     def take(self, rows: np.ndarray) -> ArrayData:
         """These rows, copied: what the gather kernel does inside a program."""
-        return self._map(lambda a: a[rows])
+        return self._map(lambda a: ready(a[rows], "The data"))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the gather kernel can read all of it; if not, `pieces` or `take` makes what it can."""
+        return all(a is None or is_ready(a) for a in (*self.x, *self.y, *self.sample_weight))
+
+    def pieces(self, rows: np.ndarray) -> Iterator[tuple[ArrayData, np.ndarray]]:
+        """What the batches `rows`, of shape (steps, batch), are gathered from, and which rows of that they are.
+
+        Once the data itself; of what must be converted first the rows of some batches, in a thread that is one step
+        ahead.
+        """
+        if self.is_ready:
+            yield self, rows
+            return
+        per_row = sum(a[:1].nbytes for a in (*self.x, *self.y, *self.sample_weight) if a is not None)
+        steps = max(1, WINDOW // (per_row * rows.shape[1]))
+
+        def piece(part):
+            numbers, places = np.unique(part, return_inverse=True)  # sorted, as reading likes it
+            return self.take(numbers), places.reshape(part.shape).astype(np.int64, copy=False)
+
+        yield from in_threads((partial(piece, rows[at : at + steps]) for at in range(0, len(rows), steps)), 1, 1)
 
     def _map(self, some) -> ArrayData:
         part = object.__new__(ArrayData)

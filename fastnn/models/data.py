@@ -22,7 +22,7 @@ __all__ = ["ArrayData", "IterableData", "adapt", "training_data", "validation"]
 def _is_arrays(x: Any) -> bool:
     if isinstance(x, (np.ndarray, list, tuple, range, Mapping, int, float, complex, str, bytes)):
         return True
-    return any(hasattr(x, name) for name in ("__array__", "to_numpy", "toarray"))
+    return any(hasattr(x, name) for name in ("__array__", "__dlpack__", "to_numpy", "toarray"))
 
 
 def adapt(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from fastnn import seeds
 
+from .ahead import in_threads
 from .array_data import ArrayData
 from .order import check_steps, epoch_order
 
 __all__ = ["IterableData"]
+
+AHEAD = 2  #: batches that are asked for before they are needed, where a source does not say how many
 
 
 
@@ -28,7 +31,9 @@ class IterableData:
     - Another iterable (a DataLoader, say) starts anew when it has come to its end.
     - Something with ``__getitem__`` and ``__len__`` or ``num_batches``, as Keras's `PyDataset`: batches
       are asked for by number, in shuffled order if `shuffle`; ``on_epoch_begin`` and ``on_epoch_end``
-      are called where it has them.
+      are called where it has them. While the program trains on one batch, a thread of its own asks for the next
+      ``max_queue_size`` ones (2 by default), or several threads if its ``workers`` says so; with ``workers`` 0 nothing
+      is asked for ahead, as for generators, whose state is their user's business.
 
     Attributes
     ----------
@@ -103,8 +108,8 @@ class IterableData:
         """The batches of an epoch."""
         _call(self.source, "on_epoch_begin")
         count = 0
-        for batch in self._numbers(epoch) if self._numbered else self._next_ones():
-            yield self._read(batch, count)
+        for batch in self._numbered_ones(epoch) if self._numbered else self._next_ones():
+            yield batch
             count += 1
         if self.ran_out:
             wanted = f"{self.steps_per_epoch} steps" if self.steps_per_epoch else "a step"
@@ -123,26 +128,36 @@ class IterableData:
             for _ in self.epoch(epoch):
                 pass
 
-    def _numbers(self, epoch: int) -> Iterator:
+    def _numbers(self, epoch: int) -> Iterator[int]:
         length, steps = self._length, self.num_batches
         order, in_pass = None, -1
         for step in range(epoch * steps, (epoch + 1) * steps):
             if length is None:  # endless: numbers go on
-                yield self.source[step]
+                yield step
                 continue
             number, place = divmod(step, length)
             if number != in_pass:
                 order, in_pass = epoch_order(length, self.shuffle, self.seed, number), number
-            yield self.source[int(order[place])]
+            yield int(order[place])
 
-    def _next_ones(self) -> Iterator:
+    def _numbered_ones(self, epoch: int) -> Iterator[ArrayData]:
+        def call(count: int, i: int) -> Callable[[], ArrayData]:
+            return lambda: self._read(self.source[i], count)
+
+        calls = (call(count, i) for count, i in enumerate(self._numbers(epoch)))
+        workers = getattr(self.source, "workers", 1)
+        if workers:
+            return in_threads(calls, workers, max(getattr(self.source, "max_queue_size", AHEAD), 1))
+        return (one() for one in calls)
+
+    def _next_ones(self) -> Iterator[ArrayData]:
         count, end = 0, object()
         while self.steps_per_epoch is None or count < self.steps_per_epoch:
             if self._iterator is None:
                 self._iterator, self._given = iter(self.source), 0
             batch = self._kept.pop() if self._kept else next(self._iterator, end)
             if batch is not end:
-                yield batch
+                yield self._read(batch, count)
                 count, self._given = count + 1, self._given + 1
             elif self._once or not self._given:  # nothing more will come
                 self.ran_out = self.steps_per_epoch is not None or count == 0

@@ -42,7 +42,7 @@ class Pass:
                                          self.steps_asked, self.data.sampler):
                 rows = np.ascontiguousarray(rows).reshape(-1, size)
                 if skip < len(rows):
-                    yield self.data, rows[skip:]
+                    yield from self.data.pieces(rows[skip:])
                 skip = max(0, skip - len(rows))
             return
         for batch in self.data.epoch(epoch):
