@@ -1,5 +1,7 @@
 """Batches that come from elsewhere: generators, iterables, sequences by number."""
 
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fastnn
 from fastnn.models.data import ArrayData, IterableData, adapt, training_data, validation
 
 
@@ -185,3 +188,93 @@ def test_validation_data():
     train, held = training_data(x, y, validation_data=(x, y), validation_split=0.5)
     assert train.n == held.n == 2  # as in Keras, validation_data goes first
     assert training_data(x, y)[1] is None
+
+
+# ---------------------------------------------------------------------------------- asked for ahead
+
+
+class Slow(fastnn.utils.PyDataset):
+    """Notes who asked for what, and has later batches ready before earlier ones."""
+
+    def __init__(self, length, **kwargs):
+        super().__init__(**kwargs)
+        self.length, self.asked, self.threads, self.ended = length, [], set(), 0
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, i):
+        self.asked.append(i)
+        self.threads.add(threading.current_thread().name)
+        if self.workers > 1 and i % 2 == 0:
+            time.sleep(0.005)
+        return np.full((2, 1), i), np.array([i, i])
+
+    def on_epoch_end(self):
+        self.ended += 1
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_order_does_not_depend_on_workers(workers):
+    one = Slow(9, workers=workers, max_queue_size=4)
+    source = adapt(one)
+    assert [seen(source.epoch(e)) for e in range(2)] == [list(range(9))] * 2
+    assert one.ended == 2 and sorted(one.asked) == sorted([*range(9)] * 2)
+    assert (threading.current_thread().name in one.threads) == (workers == 0)
+    assert not [t for t in threading.enumerate() if t.name.startswith("fastnn-loader")]
+
+
+def test_the_next_batches_are_asked_for_while_one_is_used():
+    one = Slow(20, max_queue_size=3)
+    epoch = adapt(one).epoch(0)
+    next(epoch)
+    for _ in range(500):
+        if len(one.asked) == 4:
+            break
+        time.sleep(0.01)
+    assert one.asked == [0, 1, 2, 3]  # and no more than that
+    epoch.close()
+    assert len(one.asked) == 4 and not [t for t in threading.enumerate() if t.name.startswith("fastnn-loader")]
+
+
+def test_an_error_comes_where_its_batch_would():
+    class Broken(Slow):
+        def __getitem__(self, i):
+            if i == 2:
+                raise KeyError("no such file")
+            return super().__getitem__(i)
+
+    got = []
+    with pytest.raises(KeyError, match="no such file"):
+        for batch in adapt(Broken(9)).epoch(0):
+            got.append(int(batch.y[0][0]))
+    assert got == [0, 1]
+
+    class Wrong(Slow):
+        def __getitem__(self, i):
+            return np.zeros((2, 1)), np.zeros(2 if i != 3 else 1)
+
+    with pytest.raises(ValueError, match="Batch 3: x and y must have equally many rows"):
+        list(adapt(Wrong(9)).epoch(0))
+
+
+def test_a_fit_with_threads_has_the_bits_of_one_without():
+    def weights(workers):
+        fastnn.utils.set_random_seed(1)
+        model = fastnn.Sequential([fastnn.Input((1,)), fastnn.layers.Dense(3, "tanh"), fastnn.layers.Dense(1)])
+        model.compile("adam", "mse")
+        model.fit(Slow(6, workers=workers), epochs=3, verbose=0, validation_data=Slow(2, workers=workers))
+        return [w.tobytes() for w in model.get_weights()]
+
+    assert weights(0) == weights(1) == weights(2)
+
+
+def test_a_py_dataset_says_what_it_needs():
+    with pytest.raises(NotImplementedError, match="PyDataset must have a method __getitem__"):
+        fastnn.utils.PyDataset()[0]
+    with pytest.raises(NotImplementedError, match="__len__ or a property num_batches"):
+        adapt(fastnn.utils.PyDataset())
+    with pytest.raises(ValueError, match="Slow: workers must be an integer of at least 0, but is -1"):
+        Slow(1, workers=-1)
+    with pytest.raises(ValueError, match="max_queue_size must be an integer of at least 1, but is 0"):
+        Slow(1, max_queue_size=0)

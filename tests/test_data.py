@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fastnn.models import arrays, data
-from fastnn.models.data import ArrayData, adapt, batches, check_labels, epoch_order, epoch_runs, training_data
+from fastnn.models import arrays, order
+from fastnn.models.arrays import check_labels
+from fastnn.models.data import ArrayData, adapt, training_data
+from fastnn.models.order import batches, epoch_order, epoch_runs
 
 DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64"]
 CONVERTED = {"bool": "uint8", "uint16": "int32", "uint32": "int64", "uint64": "int64", "float16": "float32",
@@ -311,12 +313,12 @@ def test_validation_part_is_not_weighted_by_class():
 def test_batches():
     assert batches(7, 3) == (2, 1) and batches(3, 7) == (0, 3)
     assert ArrayData(np.zeros(7)).num_batches(3) == 3 and ArrayData(np.zeros(6)).num_batches(np.int64(3)) == 2
-    assert data.check_batch_size(None) == 32
+    assert order.check_batch_size(None) == 32
     for bad in (0, -1, 2.0, "3", True):
         with pytest.raises(ValueError, match="batch_size must be an integer of at least 1, but is"):
             batches(7, bad)
         with pytest.raises(ValueError, match="steps_per_epoch must be an integer"):
-            data.check_steps(bad)
+            order.check_steps(bad)
 
 
 @given(st.integers(1, 300), st.integers(0, 2**64), st.integers(0, 50))

@@ -14,6 +14,7 @@ import numpy as np
 GATHERED = tuple(map(np.dtype, ("uint8", "int8", "int16", "int32", "int64", "float32", "float64")))
 WIDENED = {np.dtype("uint16"): np.dtype("int32"), np.dtype("uint32"): np.dtype("int64")}
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+LOOKED_AT = 1 << 28  # bytes: of larger files that are mapped nothing is looked at or converted as a whole
 CHUNK = 1 << 17  # values looked at together: both passes over them find them in L2
 
 
@@ -21,7 +22,9 @@ def as_array(value: Any, name: str) -> np.ndarray:
     """`value` as a C-contiguous native array of a dtype in `GATHERED`, with rows and finite values.
 
     Nothing is copied if it is that already; nothing of the caller's is ever written to. Narrower and
-    wider floats become float32, unsigned integers the next wider signed ones.
+    wider floats become float32, unsigned integers the next wider signed ones. A file of more than 256 MiB that is
+    mapped (`numpy.memmap`) stays as it is: its values are not looked at, and what the kernel does not read is
+    converted by `ready`, some rows at a time.
 
     Examples
     --------
@@ -40,10 +43,32 @@ def as_array(value: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} must have rows, but is the single number {array}.")
     if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}.")
-    array = np.require(array, dtype=_target(array, name), requirements=("C", "A"))
+    if is_large_map(array):
+        return array
+    array = ready(array, name)
     if kind == "f":
         check_finite(array, name)
     return array
+
+
+def ready(array: np.ndarray, name: str) -> np.ndarray:
+    """`array` itself if the gather kernel can read it, else a copy that it can read."""
+    return np.require(array, dtype=_target(array, name), requirements=("C", "A"))
+
+
+def is_ready(array: np.ndarray) -> bool:
+    """Whether the gather kernel can read it."""
+    native = array.dtype in GATHERED and array.dtype.isnative
+    return native and array.flags.c_contiguous and array.flags.aligned
+
+
+def is_large_map(array: np.ndarray) -> bool:
+    """Whether it is, or views, a mapped file of which nothing should be made as a whole."""
+    if array.nbytes <= LOOKED_AT:
+        return False
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return type(array).__name__ == "mmap"
 
 
 def _target(array: np.ndarray, name: str) -> np.dtype:
@@ -71,8 +96,10 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
     if hasattr(value, "to_numpy"):
         return _from_frame(value, name)
     try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
         return np.asarray(value)
-    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+    except (BufferError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         reason = "its rows differ in length" if "inhomogeneous" in str(error) else str(error)
         raise ValueError(f"{name} cannot be read as an array: {reason}.") from None
 
@@ -175,12 +202,15 @@ def class_indices(y: np.ndarray, name: str = "y") -> np.ndarray:
 
 
 def _check_integral(y: np.ndarray, name: str) -> None:
-    wrong = y != np.trunc(y)
-    if wrong.any():
-        place = np.unravel_index(int(wrong.argmax()), y.shape)
-        raise ValueError(
-            f"{name}[{', '.join(str(int(i)) for i in place)}] is {y[place]}, but a class label is an integer."
-        )
+    flat = y.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        part = flat[start : start + CHUNK]
+        wrong = part != np.trunc(part)
+        if wrong.any():
+            place = np.unravel_index(start + int(wrong.argmax()), y.shape)
+            raise ValueError(
+                f"{name}[{', '.join(str(int(i)) for i in place)}] is {y[place]}, but a class label is an integer."
+            )
 
 
 def class_weights(y: np.ndarray, class_weight: Mapping | str, classes: int | None = None,
@@ -241,12 +271,13 @@ def check_labels(y: np.ndarray, classes: int, name: str = "y", ignored: Collecti
     if y.dtype.kind == "f":
         check_finite(np.ascontiguousarray(y), name)
         _check_integral(y, name)
+    kept = is_large_map(y)
     if y.size and not (0 <= int(y.min()) and int(y.max()) < classes):
         wrong = (y < 0) | (y >= classes)
         wrong &= ~np.isin(y, list(ignored))
         if not wrong.any():
-            return y.astype(np.int32) if y.dtype.kind == "f" else y
+            return y.astype(np.int32) if y.dtype.kind == "f" and not kept else y
         place = np.unravel_index(int(wrong.argmax()), y.shape)
         where = ", ".join(str(int(i)) for i in place)
         raise ValueError(f"{name}[{where}] is {y[place]}, but the labels of {classes} classes are 0 to {classes - 1}.")
-    return y.astype(np.int32) if y.dtype.kind == "f" else y
+    return y.astype(np.int32) if y.dtype.kind == "f" and not kept else y

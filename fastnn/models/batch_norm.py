@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers import BatchNormalization
-from .data import ArrayData, check_batch_size
+from .array_data import ArrayData
+from .order import check_batch_size
 from .step import InferenceProgram, shaped_like
 
 

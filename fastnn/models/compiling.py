@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from .. import losses, metrics, optimizers, spelling
 from ..layers.shapes import infer
 from ..layers.symbolic import KerasTensor, flatten
+from .array_data import ArrayData
 from .arrays import check_labels
-from .data import ArrayData
 from .step import ProgramCache, ShortCall, shaped_like
 
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # names whose meaning depends on the shapes

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .data import ArrayData, IterableData, batches, check_batch_size, check_steps, epoch_runs
+from .array_data import ArrayData
+from .loading import IterableData
+from .order import batches, check_batch_size, check_shuffle, check_steps, epoch_runs
 from .step import StepProgram
 
 
@@ -18,10 +20,12 @@ class Pass:
 
     def __init__(self, model, data: ArrayData | IterableData, batch_size, shuffle: bool, seed, steps: int | None):
         self.model, self.data, self.steps_asked = model, data, steps
-        self.shuffle, self.seed = bool(shuffle), seed
+        self.shuffle, self.seed = check_shuffle(shuffle), seed
         if isinstance(data, ArrayData):
             self.batch_size = size_of_batches(batch_size, data.n, steps)
             model._check_targets(data)
+            if data.sampler is not None and not self.shuffle:
+                raise ValueError("sampling draws rows at random, so shuffle must not be False.")
             full, rest = batches(data.n, self.batch_size)
             self.steps = steps or full + (rest > 0)
         else:
@@ -35,10 +39,10 @@ class Pass:
         """(data, indices of shape (steps, batch)) pairs, without the first `skip` batches."""
         if isinstance(self.data, ArrayData):
             for rows, size in epoch_runs(self.data.n, self.batch_size, self.shuffle, self.seed, epoch,
-                                         self.steps_asked):
+                                         self.steps_asked, self.data.sampler):
                 rows = np.ascontiguousarray(rows).reshape(-1, size)
                 if skip < len(rows):
-                    yield self.data, rows[skip:]
+                    yield from self.data.pieces(rows[skip:])
                 skip = max(0, skip - len(rows))
             return
         for batch in self.data.epoch(epoch):

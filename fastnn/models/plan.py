@@ -11,8 +11,9 @@ from .. import losses, machine
 from ..layers.symbolic import flatten
 from ..present.numbers import duration, percent, plural, size
 from ..program.program import Program
+from .array_data import ArrayData
 from .compiling import BY_SHAPE, spread
-from .data import ArrayData, check_batch_size, check_steps
+from .order import check_batch_size, check_steps
 
 if TYPE_CHECKING:  # at run time when something is planned: not worth its time at every import
     from ..program.explain.advice import Advice

@@ -11,12 +11,14 @@ from .. import callbacks as cb
 from ..seeds import seed_sequence
 from ..warnings import FastnnWarning
 from .compiling import Compiled
-from .data import ArrayData, adapt, check_batch_size, check_steps, training_data
+from .data import ArrayData, adapt, training_data
+from .order import check_batch_size, check_steps
 from .passes import Meter, Pass, Place, size_of_batches
 from .plan import Planner
 from .step import InferenceProgram, ShortCall, StepProgram, nested_like, shaped_like, signature
 
-PREDICT_ROWS = 4096  # rows converted to float32 at a time for predict
+PREDICT_ROWS = 4096  # rows converted to float32 at a time for predict, of so many bytes at most:
+PREDICT_BYTES = 1 << 26
 
 
 class Trainer(Planner, Compiled):
@@ -35,7 +37,7 @@ class Trainer(Planner, Compiled):
             validation_split: float = 0.0, validation_data=None, shuffle: bool = True, class_weight=None,
             sample_weight=None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
             validation_steps: int | None = None, validation_batch_size: int | None = None,
-            validation_freq: int = 1, seed=None):
+            validation_freq: int = 1, seed=None, sampling=None):
         """Train for a number of epochs; returns the `History`.
 
         Parameters
@@ -46,6 +48,14 @@ class Trainer(Planner, Compiled):
         validation_data : (x, y) or (x, y, sample_weight).
         class_weight : dict from class to weight, 1 for classes that it leaves out; or "balanced", which weighs rows by
             how rare their class is among those that are trained on. Validation is not weighted by class.
+        shuffle : False to take the rows as they come; or a number of rows: they are shuffled in windows of so many,
+            each made of pieces of neighbouring rows, so that data larger than memory (`numpy.memmap`) is read in long
+            runs.
+        sampling : "balanced": each batch draws as many rows of each class as of any other; or a dict from class to its
+            share of the rows; or an array with a weight for each row. An epoch has as many rows as without: those
+            of rare classes come several times, of frequent ones a part. Nothing is copied, the program gathers the
+            rows that were drawn. With `validation_split` the weights are for all rows; those of the first part count.
+        validation_freq : validate after each so many epochs, or a list of epochs (from 1).
         seed : for the order of the rows: int or SeedSequence, or None to take the next of the package's seeds.
         verbose : 0 silent, 1 or "auto" a progress bar, 2 a line per epoch.
 
@@ -58,13 +68,17 @@ class Trainer(Planner, Compiled):
         data, held_out = training_data(
             x, y, sample_weight, validation_data=validation_data, validation_split=validation_split,
             steps_per_epoch=steps_per_epoch, validation_steps=validation_steps, shuffle=shuffle, seed=seed)
-        if class_weight is not None:
-            data.weigh_classes(class_weight, self._classes(data if isinstance(data, ArrayData) else data.first()))
+        if class_weight is not None or sampling is not None:
+            classes = self._classes(data if isinstance(data, ArrayData) else data.first())
+            if class_weight is not None:
+                data.weigh_classes(class_weight, classes)
+            if sampling is not None:
+                data.draw_by(sampling, classes, held_out.n if held_out is not None and validation_data is None else 0)
         train = Pass(self, data, batch_size, shuffle, seed, steps_per_epoch)
         if held_out is not None:
             try:
-                held_out = Pass(self, held_out, validation_batch_size or train.batch_size, False, seed,
-                                validation_steps)
+                size = train.batch_size if validation_batch_size is None else validation_batch_size
+                held_out = Pass(self, held_out, size, False, seed, validation_steps)
             except ValueError as error:
                 raise ValueError(f"Validation data: {error}") from None
         run = cb.CallbackList(callbacks, add_history=True, add_progbar=bool(verbose), model=self, verbose=verbose,
@@ -177,7 +191,7 @@ class Trainer(Planner, Compiled):
         data = ArrayData(x, y, sample_weight)
         if class_weight is not None:
             data.weigh_classes(class_weight, self._classes(data))
-        self._check_targets(data)
+        data = self._check_targets(data if data.is_ready else data.take(np.arange(data.n)))
         meter = Meter(self)
         step = self._step_program(data, data.n, training)
         out = step.buffers(1)
@@ -267,7 +281,8 @@ class Trainer(Planner, Compiled):
         self._arrange_inputs(piece)
         n, outputs, nest = piece.n, None, None
         one_by_one = run is not None and run.wants_batches("predict")
-        chunk = batch if one_by_one else max(batch, PREDICT_ROWS // batch * batch)
+        most = min(PREDICT_ROWS, PREDICT_BYTES // (4 * sum(a[0].size for a in piece.x)))
+        chunk = batch if one_by_one else max(batch, most // batch * batch)
         for start in range(0, n, chunk):
             stop = min(n, start + chunk)
             rows = [np.ascontiguousarray(a[start:stop], np.float32) for a in piece.x]
