@@ -503,7 +503,7 @@ def cast(x, dtype):
     if graph is None:
         return _operand(_array(x, None)).astype(dtype)
     x = graph.tensor(x)
-    if dtype == x.dtype or dtype == bool and x.dtype.kind == "f":
+    if dtype == x.dtype or dtype.kind == "b" and x.dtype.kind == "f":
         return x
     name = {"f": "gather_rows", "i": "gather_labels"}.get(dtype.kind)
     if name is None or dtype not in (np.dtype(np.float32), np.dtype(np.int32)):

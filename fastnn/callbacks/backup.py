@@ -167,7 +167,8 @@ class BackupAndRestore(Callback):
         own = _own_optimizers(model)
         if sorted(own) != sorted(metadata.get("own", {})):
             raise ValueError(f"BackupAndRestore: the fit in {self.path} had {len(metadata.get('own', {}))} optimizers "
-                             f"in steps of the model's own, and this one has {len(own)}: give the same, or delete the file.")
+                             f"in steps of the model's own, and this one has {len(own)}: give the same, or delete the "
+                             "file.")
         if own:
             variables = model.variables
             for key, optimizer in own.items():

@@ -151,8 +151,8 @@ class Model(Trainer, Layer):
         Parameters
         ----------
         x, y, sample_weight : one batch, as `train_on_batch` takes it.
-        training : whether layers behave as in training: dropout drops, batch normalisation takes the batch's moments and
-            moves its averages.
+        training : whether layers behave as in training: dropout drops, batch normalisation takes the batch's moments
+            and moves its averages.
 
         Returns
         -------
