@@ -41,8 +41,8 @@ def test_the_whole_recipe(tmp_path, digits, trained):
     before_a = model_a.get_weights()
     model_b = Sequential(model_a.layers[:-1])
     model_b.add(layers.Dense(1, activation="sigmoid"))
-    assert model_b.layers[0] is model_a.layers[0] and [v.path for v in model_b.variables[:2]] == ["a1/kernel",
-    "a1/bias"] for layer in model_b.layers[:-1]:
+    assert model_b.layers[0] is model_a.layers[0] and model_b.variables[0].path == "a1/kernel"
+    for layer in model_b.layers[:-1]:
         layer.trainable = False
     model_b.compile(loss="binary_crossentropy", optimizer=SGD(learning_rate=0.1), metrics=["accuracy"])
     first = model_b.fit(x, y, epochs=4, validation_data=(x, y), verbose=0).history
@@ -211,8 +211,8 @@ def test_state_dicts(trained):
 def test_weights_loaded_in_part(tmp_path, trained):
     path = tmp_path / "a.weights.h5"
     trained.save_weights(path)
-    other_head = Sequential([fastnn.Input((6,)), layers.Dense(8, "relu", name="a1"), layers.BatchNormalization(name="bn"),
-                             layers.Dense(5, "relu", name="a2"), layers.Dense(7, "softmax", name="a3")])
+    other_head = clone_model(Sequential(trained.layers[:-1]))
+    other_head.add(layers.Dense(7, "softmax", name="a3"))
     with pytest.raises(fastnn.files.FileError, match="a3/kernel"):
         other_head.load_weights(path)
     with pytest.warns(fastnn.FastnnWarning, match=r"a3/kernel has shape \(5, 7\), in the file \(5, 3\)"):
