@@ -31,6 +31,7 @@ from . import (
     ops,
     optimizers,
     program,
+    random,
     regularizers,
     utils,
 )
@@ -41,6 +42,7 @@ from .models import Model, Sequential
 from .models.range_test import lr_find
 from .optimizers.rule import update_rule
 from .program.backend import backend, get_backend, set_backend
+from .program.custom_gradient import custom_gradient
 from .program.gradient import gradients
 from .program.kernel_check import check_kernel
 from .program.trace import traced, value_and_grad
@@ -61,7 +63,7 @@ def __getattr__(name: str):
 
 
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
-           "check_kernel", "constraints", "cpu_info", "datasets", "elementwise", "files", "get_backend",
-           "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers", "losses", "lr_find",
-           "metrics", "models", "ops", "optimizers", "program", "race", "regularizers", "roofline", "set_backend",
-           "set_num_threads", "sklearn", "traced", "update_rule", "utils", "value_and_grad"]
+           "check_kernel", "constraints", "cpu_info", "custom_gradient", "datasets", "elementwise", "files",
+           "get_backend", "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers", "losses",
+           "lr_find", "metrics", "models", "ops", "optimizers", "program", "race", "random", "regularizers", "roofline",
+           "set_backend", "set_num_threads", "sklearn", "traced", "update_rule", "utils", "value_and_grad"]

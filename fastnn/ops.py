@@ -28,6 +28,7 @@ from .kernels import dense as _dense
 from .kernels import elementwise as _elementwise
 from .kernels import reduce as _reduce
 from .kernels.spec import KERNELS, Kernel
+from .program.custom_gradient import custom_gradient
 from .program.graph import Graph, Tensor, current_graph
 from .program.variable import Variable
 
@@ -505,13 +506,40 @@ def _filled(x, value):
 
 @_function
 def cast(x, dtype):
-    """x in another dtype; a tensor of a program keeps the one that it has."""
-    dtype = np.dtype(dtype)
-    if _graph_of((x,)) is None:
+    """x in another dtype.
+
+    Programs compute in one float dtype (float32, in float64 models float64) and have class numbers in int32. A tensor
+    of a program can go from one to the other, floats towards zero; bool means 1 or 0 in the float dtype that x has.
+    """
+    dtype, graph = np.dtype(dtype), _graph_of((x,))
+    if graph is None:
         return _operand(_array(x, None)).astype(dtype)
-    if x.dtype != dtype:
-        raise TypeError(f"In a program a tensor of {x.dtype} can't be cast to {dtype}: convert the data before.")
-    return x
+    x = graph.tensor(x)
+    if dtype == x.dtype or dtype.kind == "b" and x.dtype.kind == "f":
+        return x
+    name = {"f": "gather_rows", "i": "gather_labels"}.get(dtype.kind)
+    if name is None or dtype not in (np.dtype(np.float32), np.dtype(np.int32)):
+        raise TypeError(f"In a program a tensor of {x.dtype} can't be cast to {dtype}: it can become float32 or int32.")
+    rows = x.reshape(x.shape[0], -1) if x.ndim > 1 and x.size else x.reshape(x.size)
+    index = graph.constant(np.arange(rows.shape[0]), np.int64)
+    return KERNELS[name](rows, index, source=str(x.dtype)).reshape(x.shape)
+
+
+def shape(x) -> tuple[int, ...]:
+    """The sizes of x; None for the batch of a symbolic tensor of a model."""
+    return tuple(_operand(x).shape) if not hasattr(x, "shape") else tuple(x.shape)
+
+
+def convert_to_tensor(x, dtype=None):
+    """Tensors and variables as they are, anything else as a NumPy array."""
+    if isinstance(x, Tensor | Variable) or hasattr(x, "node"):
+        return x if dtype is None else cast(x, dtype)
+    return np.asarray(x, dtype)
+
+
+def convert_to_numpy(x) -> np.ndarray:
+    """x as a NumPy array; a tensor of a program has no value yet and is refused."""
+    return np.asarray(x)
 
 
 @_function
@@ -560,11 +588,12 @@ from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
 abs = absolute
 
 __all__ = [
-    "abs", "absolute", "add", "cast", "celu", "clip", "concatenate", "divide", "dot", "elu", "exp", "expand_dims",
+    "abs", "absolute", "add", "cast", "celu", "clip", "concatenate", "convert_to_numpy",
+    "convert_to_tensor", "custom_gradient", "divide", "dot", "elu", "exp", "expand_dims",
     "expm1", "gelu", "glu", "greater", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
     "leaky_relu", "less", "log", "log1p", "log_sigmoid", "log_softmax", "matmul", "max", "maximum", "mean", "min",
     "minimum", "mish", "multiply", "negative", "not_equal", "ones_like", "power", "reciprocal", "relu", "relu6",
-    "reshape", "rsqrt", "selu", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign",
+    "reshape", "rsqrt", "selu", "shape", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign",
     "sparse_plus", "sparse_sigmoid", "sparsemax", "sqrt", "square", "squareplus", "squeeze", "std", "stop_gradient",
     "subtract", "sum", "swish", "tanh", "tanh_shrink", "threshold", "transpose", "var", "where", "zeros_like",
 ]

@@ -111,8 +111,11 @@ class BackupAndRestore(Callback):
         from ..models.saving import _weights
 
         tensors, model = dict(_weights(self.model)), self.model
-        for i, (name, value) in enumerate(model.optimizer.get_state().items()):
-            tensors[f"optimizer/{i}/{name}"] = np.asarray(value)
+        own = _own_optimizers(model)
+        for key, optimizer in (own or {"optimizer": model.optimizer}).items():
+            for i, (name, value) in enumerate(optimizer.get_state().items()):
+                tensors[f"{key}/{i}/{name}"] = np.asarray(value)
+        order = {id(v): i for i, v in enumerate(model.variables)}
         remembered = []
         for i, callback in enumerate(place.run):
             state = callback.get_state() if isinstance(callback, Callback) else {}
@@ -124,6 +127,9 @@ class BackupAndRestore(Callback):
             "seed": seeds.to_config(place.seed),
             "layers": [seeds.to_config(layer.seed) for layer in _drawing(model)],
             "stop_training": bool(model.stop_training),
+            "own": {key: [order[id(v)] for v in optimizer.variables] for key, optimizer in own.items()},
+            "own_steps": model._own_steps,
+            "noise": seeds.to_config(model._noise_seed) if own else None,
             "meter": _put(place.meter.get_state(), "meter", tensors) if batch else None,
             "callbacks": remembered,
         }
@@ -158,8 +164,22 @@ class BackupAndRestore(Callback):
             raise ValueError(f"BackupAndRestore: the fit in {self.path} had the callbacks {', '.join(known)}, and this "
                              f"one has {', '.join(names)}: give the same, or delete the file to begin anew.")
         _set_weights(model, tensors, self.path)
-        model._training_variables()
-        _set_optimizer_state(model, tensors, self.path)
+        own = _own_optimizers(model)
+        if sorted(own) != sorted(metadata.get("own", {})):
+            raise ValueError(f"BackupAndRestore: the fit in {self.path} had {len(metadata.get('own', {}))} optimizers "
+                             f"in steps of the model's own, and this one has {len(own)}: give the same, or delete the "
+                             "file.")
+        if own:
+            variables = model.variables
+            for key, optimizer in own.items():
+                if metadata["own"][key]:
+                    optimizer.build([variables[i] for i in metadata["own"][key]])
+                found = sorted((k for k in tensors if k.startswith(f"{key}/")), key=lambda k: int(k.split("/")[1]))
+                optimizer.set_state({k.split("/", 2)[2]: tensors[k] for k in found})
+            model._own_steps, model._noise = metadata["own_steps"], seeds.from_config(metadata["noise"])
+        else:
+            model._training_variables()
+            _set_optimizer_state(model, tensors, self.path)
         drawing = _drawing(model)
         if len(drawing) != len(metadata["layers"]):
             raise files.FileError(f"{self.path} holds the seeds of {len(metadata['layers'])} layers; model "
@@ -172,6 +192,19 @@ class BackupAndRestore(Callback):
             if isinstance(callback, Callback):
                 callback.set_state(_get(state, tensors))
         model.stop_training = metadata["stop_training"]
+
+
+def _own_optimizers(model) -> dict[str, Any]:
+    """The optimizers of a model with a step of its own, by their places in files; else none."""
+    from ..optimizers import Optimizer
+
+    if not model._own("train"):
+        return {}
+    found = {"optimizer": model.optimizer}
+    for name, value in model.__dict__.items():
+        if isinstance(value, Optimizer) and not any(value is known for known in found.values()):
+            found[f"optimizer.{name}"] = value
+    return found
 
 
 def _drawing(model) -> list:

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..losses.eager import Eager, numbers, symbolic, within
 from ..losses.loss import fixed
 from ..losses.shapes import weighted, weights_for
-from ..program.graph import Tensor
+from ..program.graph import Graph, Tensor, current_graph
+
+
+class Reading(NamedTuple):
+    """What a metric's `result` is inside a step: read when the steps have run."""
+
+    metric: Metric
+    now: Any  #: the result as it is while the step is traced
+
+
+def _measuring() -> Graph | None:
+    """The program that is being traced, if it gathers what metrics take in."""
+    graph = current_graph()
+    return graph if graph is not None and graph.measured is not None else None
+
+
+def _readable(result: Callable) -> Callable:
+    """A metric's `result` that gives a `Reading` inside a step."""
+    @functools.wraps(result)
+    def read(self):
+        graph = _measuring()
+        if graph is None:
+            return result(self)
+        measured, graph.measured = graph.measured, None  # a result may be made of the base's
+        try:
+            return Reading(self, result(self))
+        finally:
+            graph.measured = measured
+
+    return read
 
 
 class Metric:
@@ -40,6 +71,11 @@ class Metric:
 
     target_dtype = "float32"
     ignore_class: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "result" in cls.__dict__:
+            cls.result = _readable(cls.result)
 
     def __init__(self, name: str | None = None, dtype=None):
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
@@ -108,6 +144,7 @@ class Metric:
         self.total += float(np.sum(total, dtype=np.float64))
         self.count += float(np.sum(count, dtype=np.float64))
 
+    @_readable
     def result(self) -> float:
         """The mean of all that came in; 0 if nothing did, as in Keras."""
         return self.total / self.count if self.count else 0.0
@@ -119,14 +156,25 @@ class Metric:
     # ------------------------------------------------------------------ on arrays
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        """Take in a batch of arrays."""
+        """Take in a batch: of arrays, or inside a model's own step of tensors."""
         if symbolic(y_true, y_pred, sample_weight):
-            raise TypeError(f"{self.name}: update_state takes arrays; on tensors of a program use emit.")
+            graph = self._gathering()
+            y_true = ops.cast(fixed(graph, y_true, self.target_dtype), self.target_dtype)
+            y_pred = fixed(graph, y_pred, "float32")
+            graph.measured.append((self, *self.emit(y_true, y_pred, fixed(graph, sample_weight, y_pred.dtype))))
+            return
         y_pred = numbers(self.name, "y_pred", y_pred, "float32")
         y_true = numbers(self.name, "y_true", y_true, self.target_dtype, self.ignore_class)
         if self.integer_labels and y_pred.ndim:
             within(self.name, y_true, y_pred.shape[-1], self.ignore_class)
         self._take(self.emit, sample_weight, y_true=y_true, y_pred=y_pred)
+
+    def _gathering(self) -> Graph:
+        graph = _measuring()
+        if graph is None:
+            raise TypeError(f"{self.name}: update_state takes arrays, or tensors inside a model's train_step or "
+                            "test_step; in other programs use emit.")
+        return graph
 
     def _take(self, emit: Callable, sample_weight, **arrays: np.ndarray) -> None:
         weights = None if sample_weight is None else numbers(self.name, "sample_weight", sample_weight, "float32")
@@ -160,7 +208,22 @@ class Mean(Metric):
         return self.gather(values, fixed(values.graph, sample_weight, values.dtype))
 
     def update_state(self, values, sample_weight=None) -> None:
+        """Take in values: arrays, or inside a model's own step tensors."""
+        graph = _measuring()
+        if graph is not None or symbolic(values, sample_weight):
+            graph = self._gathering()
+            values = ops.cast(fixed(graph, values, "float32"), "float32")
+            if not values.shape and isinstance(sample_weight, int | float | np.number):  # one value that counts so much
+                weight = float(sample_weight)
+                graph.measured.append((self, values * weight, self._count(weight)))
+            else:
+                graph.measured.append((self, *self.emit(values, sample_weight)))
+            return
         self._take(self.emit, sample_weight, values=numbers(self.name, "values", values, "float32"))
+
+    @staticmethod
+    def _count(weight: float) -> float:
+        return weight
 
     def __call__(self, values, sample_weight=None) -> float:
         self.update_state(values, sample_weight)
@@ -182,8 +245,14 @@ class Sum(Mean):
         super().__init__(name, dtype)
 
     def gather(self, values: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor | float]:
+        if not values.shape and sample_weight is None:
+            return values, 0.0
         weights = None if sample_weight is None else weights_for(self.name, sample_weight, values.shape)
         return weighted(values, weights, 1.0), 0.0
+
+    @staticmethod
+    def _count(weight: float) -> float:
+        return 0.0
 
     def result(self) -> float:
         return self.total

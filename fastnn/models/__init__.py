@@ -1,6 +1,7 @@
 """Models: Sequential, functional and subclassed, trained as native programs."""
 
 from .batch_norm import update_batch_norm
+from .cloning import clone_model
 from .functional import Functional
 from .model import Model
 from .saving import load_model, save_model
@@ -9,4 +10,4 @@ from .sequential import Sequential
 #: class name -> class: what a saved model may hold besides layers
 KNOWN_MODELS = {"Functional": Functional, "Sequential": Sequential}
 
-__all__ = ["Functional", "Model", "Sequential", "load_model", "save_model", "update_batch_norm"]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "save_model", "update_batch_norm"]

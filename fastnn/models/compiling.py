@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from .. import losses, metrics, optimizers, spelling
+from ..layers.layer import Layer
 from ..layers.shapes import infer
 from ..layers.symbolic import KerasTensor, flatten
 from .array_data import ArrayData
@@ -42,11 +43,15 @@ class Compiled:
         self._outputs_of: dict[tuple, Any] = {}
         self.history = None
         self._samples = 0  # batches that `predict` has drawn with noise
+        self._own_steps = 0  # training steps done by a `train_step` of the user's
+        self._loss_tracker = metrics.Mean(name="loss")
+        self._gradient_programs = None
 
     def _forget_programs(self) -> None:
         """The layers have changed: nothing that was derived from them holds."""
         self._step_programs.clear()
         self.__dict__.pop("_eager_programs", None)
+        self._gradient_programs = None
         self._short_call = self._metrics = self._compiled_variables = self._compiled_frozen = None
         self._outputs_of.clear()
 
@@ -128,8 +133,6 @@ class Compiled:
     def _need_compiled(self, method: str) -> None:
         if not self.compiled:
             raise RuntimeError(f"Model {self.name}: call compile before {method}.")
-        if not any(rule is not None for rule in flatten(self._asked["loss"])):
-            raise ValueError(f"Model {self.name} was compiled without a loss, which {method} needs.")
 
     # ------------------------------------------------------------------ once the shapes are known
 
@@ -170,11 +173,18 @@ class Compiled:
         known = getattr(self, "output_names", None) if self.built else None
         return known or [f"output_{i + 1}" for i in range(len(flatten(nest)))]
 
-    def _check_targets(self, data: ArrayData) -> ArrayData:
+    def _check_targets(self, data: ArrayData, phase: str = "train") -> ArrayData:
         """Refuse data that the model or its losses can't take, before anything is trained; labels become integers."""
         self._arrange_inputs(data)
+        if self._own(phase) and not (data.y and (self._asked["loss"] or self._asked["metrics"])
+                                     and type(self).call is not Layer.call):
+            return data  # what its own step makes of the data only that step knows
         nest = self._symbolic_outputs(data)
         outputs, names = flatten(nest), self._names_of_outputs(nest)
+        if not data.y and not any(self._asked[what] for what in ("loss", "metrics", "weighted_metrics")):
+            if self._metrics is None:  # what layers add is all that is trained on
+                self._resolve(names, [None] * len(outputs), [t.shape for t in outputs])
+            return data
         if data.y_names is not None and len(outputs) == len(names):
             order = [_place(f"Model {self.name}: y", name, data.y_names) for name in names]
             if sorted(data.y_names) != sorted(names):
@@ -217,11 +227,6 @@ class Compiled:
         if sum(rule is not None for rule in rules) < 2:
             self._loss_keys = [None] * count
         self._metrics = measured
-
-    @property
-    def metrics(self) -> list[metrics.Metric]:
-        """The metrics, once a batch has been seen."""
-        return [m.metric for m in self._metrics or ()]
 
     @property
     def metrics_names(self) -> list[str]:

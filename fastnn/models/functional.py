@@ -15,8 +15,16 @@ from .model import Model
 class Functional(Model):
     """A graph of layers; made by ``Model(inputs, outputs)``."""
 
-    def __init__(self, inputs, outputs, name: str | None = None, trainable: bool = True):
-        super().__init__(name=name, trainable=True)
+    def __init__(self, inputs, outputs, name: str | None = None, trainable: bool = True, **kwargs: Any):
+        super().__init__(name=name, trainable=True, **kwargs)
+        self._connect_graph(inputs, outputs, trainable)
+
+    def _as_functional(self, inputs, outputs, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
+        """`__init__` of a subclass of `Model` that turns out to be functional."""
+        Model.__init__(self, name=name, trainable=True, **kwargs)
+        self._connect_graph(inputs, outputs, trainable)
+
+    def _connect_graph(self, inputs, outputs, trainable: bool) -> None:
         for what, tree in (("inputs", inputs), ("outputs", outputs)):
             for t in flatten(tree):
                 if not isinstance(t, KerasTensor):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..layers.layer import Layer, build_from
+from ..layers.symbolic import KerasTensor, flatten
 from .training import Trainer
 
 
@@ -33,12 +36,23 @@ class Model(Trainer, Layer):
         return Layer.__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any):
-        if args:
-            raise TypeError(f"{type(self).__name__} takes no positional arguments; symbolic inputs and outputs go to "
-                            "fastnn.Model.")
+        if args or "inputs" in kwargs:  # a subclass that is handed symbolic tensors is functional, too
+            if not any(isinstance(t, KerasTensor) for t in flatten((args, kwargs.get("inputs")))):
+                raise TypeError(f"{type(self).__name__} takes no positional arguments but symbolic inputs and outputs; "
+                                f"got {', '.join(type(a).__name__ for a in args) or 'other inputs'}.")
+            self.__class__ = functional_kind(type(self))
+            self.__class__._as_functional(self, *args, **kwargs)
+            return
         super().__init__(**kwargs)
         self._building = False
         self._start_training_state()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects=None):
+        """A model from what `get_config` gave."""
+        if {"layers", "calls", "inputs", "outputs"} <= set(config):
+            return functional_kind(cls).from_config(config, custom_objects=custom_objects)
+        return super().from_config(config)
 
     @property
     def layers(self) -> list[Layer]:
@@ -89,11 +103,75 @@ class Model(Trainer, Layer):
 
         save_weights(self, filepath)
 
-    def load_weights(self, filepath) -> None:
-        """Read weights that `save_weights` or `save` wrote; nothing changes unless all of them fit."""
+    def load_weights(self, filepath, skip_mismatch: bool = False, by_name: bool = False) -> None:
+        """Read weights that `save_weights` or `save` wrote; by default nothing changes unless all of them fit.
+
+        Parameters
+        ----------
+        skip_mismatch : weights of another shape, or that the file does not have, are left as they are, with a warning.
+            Weights are matched by their place, and by their names where file and model hold another number of them.
+        by_name : match them by the names that `state_dict` gives; those that the file does not have are left as they
+            are, with a warning.
+        """
         from .saving import load_weights
 
-        load_weights(self, filepath)
+        load_weights(self, filepath, skip_mismatch, by_name)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all weights by name: the names of the layers from the outside in, then the weight's own.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(2, name="head")])
+        >>> {name: value.shape for name, value in model.state_dict().items()}
+        {'head/kernel': (3, 2), 'head/bias': (2,)}
+        """
+        from .state import state_dict
+
+        return state_dict(self)
+
+    def load_state_dict(self, state_dict, strict: bool = True):
+        """Overwrite weights by name; nothing changes unless all arrays fit.
+
+        Parameters
+        ----------
+        state_dict : name -> array, as `state_dict` gives it.
+        strict : refuse a dict that lacks a weight or holds one that the model does not have.
+
+        Returns
+        -------
+        (missing_keys, unexpected_keys), as in PyTorch.
+        """
+        from .state import load_state_dict
+
+        return load_state_dict(self, state_dict, strict)
+
+    def gradients(self, x, y=None, sample_weight=None, training: bool = False) -> dict[str, np.ndarray]:
+        """The gradients of the loss of a batch, penalties included, with respect to each trainable weight, by name.
+
+        Parameters
+        ----------
+        x, y, sample_weight : one batch, as `train_on_batch` takes it.
+        training : whether layers behave as in training: dropout drops, batch normalisation takes the batch's moments
+            and moves its averages.
+
+        Returns
+        -------
+        dict name -> array of the weight's shape, zeros where the loss does not depend on it; names as in `state_dict`.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> model = fastnn.Sequential([fastnn.Input((2,)), fastnn.layers.Dense(1, kernel_initializer="ones", name="d")])
+        >>> model.compile("sgd", "mse")
+        >>> grads = model.gradients([[1.0, 2.0]], [[0.0]])
+        >>> grads["d/kernel"].tolist(), {name: float(np.linalg.norm(g)) for name, g in grads.items()}["d/bias"]
+        ([[6.0], [12.0]], 6.0)
+        """
+        from .custom import batch_gradients
+
+        return batch_gradients(self, x, y, sample_weight, training)
 
     def __reduce__(self):
         """Copies and pickles hold what `save` would write, and the user's own classes and functions in it."""
@@ -101,3 +179,20 @@ class Model(Trainer, Layer):
 
         return from_bytes, (to_bytes(self), own_objects(self))
 
+
+
+_functional_kinds: dict[type, type] = {}
+
+
+def functional_kind(cls: type) -> type:
+    """The class that is `cls` and `Functional` at once, for subclasses of `Model` that are handed symbolic tensors."""
+    from .functional import Functional
+
+    if issubclass(cls, Functional):
+        return cls
+    if cls is Model:
+        return Functional
+    if cls not in _functional_kinds:
+        _functional_kinds[cls] = type(cls.__name__, (cls, Functional), {
+            "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__, "written_as": cls})
+    return _functional_kinds[cls]

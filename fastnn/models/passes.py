@@ -18,12 +18,13 @@ from .step import StepProgram
 class Pass:
     """Data as the trainer goes over it: runs of equal batches, each with what it gathers from."""
 
-    def __init__(self, model, data: ArrayData | IterableData, batch_size, shuffle: bool, seed, steps: int | None):
-        self.model, self.data, self.steps_asked = model, data, steps
+    def __init__(self, model, data: ArrayData | IterableData, batch_size, shuffle: bool, seed, steps: int | None,
+                 phase: str = "train"):
+        self.model, self.data, self.steps_asked, self.phase = model, data, steps, phase
         self.shuffle, self.seed = check_shuffle(shuffle), seed
         if isinstance(data, ArrayData):
             self.batch_size = size_of_batches(batch_size, data.n, steps)
-            model._check_targets(data)
+            model._check_targets(data, phase)
             if data.sampler is not None and not self.shuffle:
                 raise ValueError("sampling draws rows at random, so shuffle must not be False.")
             full, rest = batches(data.n, self.batch_size)
@@ -49,7 +50,7 @@ class Pass:
             if skip:
                 skip -= 1
                 continue
-            yield self.model._check_targets(batch), np.arange(batch.n)[None]
+            yield self.model._check_targets(batch, self.phase), np.arange(batch.n)[None]
 
     def go_on(self, place: Place, initial_epoch: int) -> None:
         """Bring a fresh source of data to where the epoch of `place` begins."""
@@ -104,17 +105,20 @@ class Meter:
         self.rows = 0
         self.batches = 0
         self.metrics: dict[str, object] = {}
+        self.order: dict[str, Any] | None = None  # what a step of the user's reports, see `trace_own`
+        self.last: dict[str, float] = {}
+        self._originals: dict[str, Any] = {}
         self._metrics_before: dict[str, dict[str, Any]] = {}
 
     def get_state(self) -> dict[str, Any]:
         """All sums, to go on with them in another process."""
         metrics = {key: {k: v for k, v in vars(m).items() if isinstance(v, int | float | np.ndarray)}
                    for key, m in self.metrics.items()}
-        return {"loss": self.loss, "parts": self.parts, "rows": self.rows, "batches": self.batches,
+        return {"loss": self.loss, "parts": self.parts, "last": self.last, "rows": self.rows, "batches": self.batches,
                 "metrics": {**self._metrics_before, **metrics}}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self.loss, self.parts = state["loss"], dict(state["parts"])
+        self.loss, self.parts, self.last = state["loss"], dict(state["parts"]), dict(state.get("last") or {})
         self.rows, self.batches, self._metrics_before = state["rows"], state["batches"], state["metrics"]
 
     def add(self, step: StepProgram, out: dict[str, np.ndarray], start: int, stop: int) -> None:
@@ -123,13 +127,18 @@ class Meter:
             # one after the other: however many steps come at a time, the sum has the same bits
             return float(np.cumsum([before, *out[name][start:stop].astype(np.float64) * step.batch])[-1])
 
-        self.loss = onto(self.loss, "loss")
+        self.order = step.order
+        if self.order is None:
+            self.loss = onto(self.loss, "loss")
+        else:
+            self.last.update((n, float(np.ravel(out[n][stop - 1])[0])) for n in out if n.startswith("log"))
         for key, name in step.parts.items():
             self.parts[key] = onto(self.parts.get(key, 0.0), name)
         self.rows += step.batch * (stop - start)
         self.batches += stop - start
         for key, metric, k, fixed in step.names:
             if key not in self.metrics:  # a copy, so that evaluations in several threads keep apart
+                self._originals[key] = metric
                 self.metrics[key] = copy.copy(metric)
                 self.metrics[key].reset_state()
                 vars(self.metrics[key]).update(self._metrics_before.get(key, {}))
@@ -141,6 +150,20 @@ class Meter:
         def plain(value):
             return value if np.ndim(value) else float(value)
 
+        if self.order is not None:
+            return {key: self._reported(what, plain) for key, what in self.order.items()}
         rows = max(self.rows, 1)
         return {"loss": self.loss / rows, **{k: v / rows for k, v in self.parts.items()},
                 **{k: plain(m.result()) for k, m in self.metrics.items()}}
+
+    def _reported(self, what, plain):
+        if not isinstance(what, tuple):
+            return what
+        kind, name = what
+        return self.last[name] if kind == "last" else plain(self.metrics[name].result())
+
+    def hand_back(self) -> None:
+        """Leave in the metrics of a user's step what they have gathered, where users may look for it."""
+        for key, metric in self._originals.items() if self.order is not None else ():
+            vars(metric).update((k, v) for k, v in vars(self.metrics[key]).items()
+                                if isinstance(v, int | float | np.ndarray) and not isinstance(v, bool))

@@ -12,6 +12,7 @@ from ..activations import Activation
 from ..layers.layer import build_from
 from ..layers.symbolic import flatten
 from ..warnings import FastnnWarning
+from .state import named_variables, names_of
 
 FORMAT = 1  #: version of what stands in the metadata
 
@@ -78,13 +79,40 @@ def save_weights(model, filepath) -> None:
     files.write(os.fspath(filepath), _weights(model), {"fastnn_weights": FORMAT})
 
 
-def load_weights(model, filepath) -> None:
-    """Read the weights of a file into a model of the same architecture; all fit or nothing changes."""
+def load_weights(model, filepath, skip_mismatch: bool = False, by_name: bool = False) -> None:
+    """Read the weights of a file into a model. See `Model.load_weights`."""
     from .. import files
 
     path = os.fspath(filepath)
     tensors, _ = files.read(path)
-    _set_weights(model, tensors, path)
+    if not model.built and not model.variables:
+        raise ValueError(f"Model {model.name} is not built yet, so it has no weights to load into: call it on data, or "
+                         "build(input_shape), first.")
+    if not skip_mismatch and not by_name:
+        _set_weights(model, tensors, path)
+        return
+    found, variables = _numbered(tensors, "weight/"), model.variables
+    if by_name or len(found) != len(variables):
+        stored, names = {key.split("/", 2)[2]: tensors[key] for key in found}, named_variables(model)
+        if len(stored) < len(found):
+            raise files.FileError(f"{path} holds several weights of one name, so they can't be told by their names.")
+        pairs = [(name, v, stored.get(name)) for name, v in names.items()]
+    else:
+        pairs = [(name, v, tensors[key]) for name, v, key in zip(names_of(model), variables, found)]
+    left = [(name, v, a) for name, v, a in pairs if a is None or a.shape != v.shape]
+    wrong = [f"{name} has shape {v.shape}, in the file {a.shape}" for name, v, a in left if a is not None]
+    if wrong and not skip_mismatch:
+        raise files.FileError(f"{path} does not fit model {model.name}: {wrong[0]}. With skip_mismatch=True such "
+                              "weights are left as they are.")
+    if len(left) == len(pairs):
+        raise files.FileError(f"{path} holds nothing that fits model {model.name}.")
+    for _, v, a in pairs:
+        if a is not None and a.shape == v.shape:
+            v.assign(a)
+    if left:
+        what = [f"{name} (not in the file)" for name, _, a in left if a is None] + wrong
+        warnings.warn(f"Model {model.name}: these weights are as they were, the others come from {path}: "
+                      f"{'; '.join(what)}.", FastnnWarning, stacklevel=3)
 
 
 def own_objects(model) -> dict[str, Any]:
@@ -92,7 +120,8 @@ def own_objects(model) -> dict[str, Any]:
     leaves = flatten(list(model._asked.values()))
     held = [*model._flatten_layers(), *leaves, *([model.optimizer] if model.optimizer is not None else ())]
     held += [held[-1].schedule] if model.optimizer is not None and model.optimizer.schedule is not None else []
-    found = {type(x).__name__: type(x) for x in held if not type(x).__module__.startswith("fastnn.")}
+    found = {type(x).__name__: getattr(type(x), "written_as", type(x)) for x in held
+             if not type(x).__module__.startswith("fastnn.")}
     found |= {x.function.__name__: x.function for x in leaves if hasattr(x, "function")}
     activations = (getattr(layer, "activation", None) for layer in model._flatten_layers())
     found |= {f.__name__: f for f in activations if f is not None and not isinstance(f, Activation)}
@@ -109,7 +138,7 @@ def own_objects(model) -> dict[str, Any]:
 def _weights(model) -> dict[str, np.ndarray]:
     if not model.built and not model.variables:
         raise ValueError(f"Model {model.name} is not built yet: it has no weights to save.")
-    return {f"weight/{i}/{v.path}": v.array for i, v in enumerate(model.variables)}
+    return {f"weight/{i}/{name}": v.array for i, (name, v) in enumerate(zip(names_of(model), model.variables))}
 
 
 def _state(model, include_optimizer: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -18,6 +18,7 @@ from ..program.graph import Graph, Tensor
 from ..program.program import Program, StaleProgram
 from ..program.variable import layout_epoch
 from . import penalties
+from .custom import compiled_losses, trace_own
 
 CACHE = 16  #: programs that a model keeps; the least recently used goes first
 
@@ -75,12 +76,13 @@ class StepProgram:
 
     The step gathers rows `index` of the sources, runs the model, the losses and the metrics, and in
     training takes gradients and applies the optimizer. Fetches: "loss" and, for each metric, its
-    total and weight.
+    total and weight. Where the model has a step of its own that is traced, and `order` says what is reported.
     """
 
     def __init__(self, model, data, batch: int, training: bool):
         self.names: list[tuple[str, Any, str, float | None]] = []  # (key, metric, number of its fetches, fixed weight)
         self.parts: dict[str, str] = {}  # key in the logs -> fetch, for the losses of several outputs
+        self.order: dict[str, Any] | None = None  # of a step of the user's: see `trace_own`
         graph = Graph(f"{model.name} {'training' if training else 'evaluation'} step, batch {batch}")
         graph.training = training
         graph.frozen = model._compiled_frozen
@@ -109,24 +111,26 @@ class StepProgram:
             weights = [None if a is None else gather_rows(graph.source(f"w{i}", a.shape, a.dtype), index,
                                                           source=str(a.dtype))
                        for i, a in enumerate(data.sample_weight or [None] * len(data.y))]
+        phase = "train" if training else "test"
+        if model._own(phase):
+            ys = [target(i, "int32" if a.dtype.kind in "iu" else "float32") for i, a in enumerate(data.y)]
+            self.names, self.order = trace_own(graph, model, data, shaped_like(data.x_names, xs), ys, weights, phase)
+            return
         outputs = flatten(model(shaped_like(data.x_names, xs), training=training))
         losses = []
-        for i, (out, weight, rule, share) in enumerate(zip(outputs, weights, model._losses, model._loss_weights)):
-            if rule is None:
-                continue
-            y = target(i, rule.target_dtype)
-            with graph.note("loss"):
-                losses.append(rule(y, out, weight))
+        with graph.note("loss"):
+            for i, one, share in compiled_losses(model, target, outputs, weights):
                 if model._loss_keys[i]:
                     self.parts[model._loss_keys[i]] = f"loss{i}"
-                    graph.fetch(f"loss{i}", losses[-1])
-                if share != 1:
-                    losses[-1] = losses[-1] * share
-        with graph.note("loss"):
+                    graph.fetch(f"loss{i}", one)
+                losses.append(one if share == 1 else one * share)
             held = [v for v in model._regularized() if v.regularizer is not None]
             plain = [v for v in held if penalties.is_plain(v.regularizer)]
             losses += [one for _, one in graph.losses]
             losses += [penalties.penalty(graph, v) for v in held if v not in plain]
+            if not losses:
+                raise ValueError(f"Model {model.name} was compiled without a loss, and no layer adds one: there is "
+                                 f"nothing to {'train on' if training else 'measure'}.")
             loss = losses[0]
             for one in losses[1:]:
                 loss = loss + one

@@ -11,6 +11,7 @@ from .. import callbacks as cb
 from ..seeds import seed_sequence
 from ..warnings import FastnnWarning
 from .compiling import Compiled
+from .custom import Steps
 from .data import ArrayData, adapt, training_data
 from .order import check_batch_size, check_steps
 from .passes import Meter, Pass, Place, size_of_batches
@@ -21,7 +22,7 @@ PREDICT_ROWS = 4096  # rows converted to float32 at a time for predict, of so ma
 PREDICT_BYTES = 1 << 26
 
 
-class Trainer(Planner, Compiled):
+class Trainer(Planner, Steps, Compiled):
     """The training half of a model."""
 
     def _warn_if_thawed(self) -> None:
@@ -78,7 +79,7 @@ class Trainer(Planner, Compiled):
         if held_out is not None:
             try:
                 size = train.batch_size if validation_batch_size is None else validation_batch_size
-                held_out = Pass(self, held_out, size, False, seed, validation_steps)
+                held_out = Pass(self, held_out, size, False, seed, validation_steps, "test")
             except ValueError as error:
                 raise ValueError(f"Validation data: {error}") from None
         run = cb.CallbackList(callbacks, add_history=True, add_progbar=bool(verbose), model=self, verbose=verbose,
@@ -131,7 +132,8 @@ class Trainer(Planner, Compiled):
             if self.stop_training and training:
                 break
         logs = meter.logs() if meter.batches else None
-        if training and logs is not None and not np.isfinite(logs["loss"]):
+        meter.hand_back()
+        if training and logs is not None and not np.isfinite(logs.get("loss", 0.0)):
             warnings.warn(f"Model {self.name}: the loss of epoch {epoch + 1} is {logs['loss']}.", FastnnWarning,
                           stacklevel=3)
         if not training:
@@ -168,8 +170,11 @@ class Trainer(Planner, Compiled):
         with step.program.lock:  # from binding to running: another thread may measure other data
             step.bind(piece)
             if training:
-                step.program.step = self.optimizer.steps_done
-            return step.program.run(count, {"index": rows}, out, done)
+                step.program.step = self.optimizer.steps_done if step.order is None else self._own_steps
+            n = step.program.run(count, {"index": rows}, out, done)
+            if training and step.order is not None:
+                self._own_steps += n
+            return n
 
     def _step_program(self, piece: ArrayData, batch: int, training: bool) -> StepProgram:
         key = ("train" if training else "test", batch, tuple(piece.x_names or ()), signature(piece.x),
@@ -191,12 +196,14 @@ class Trainer(Planner, Compiled):
         data = ArrayData(x, y, sample_weight)
         if class_weight is not None:
             data.weigh_classes(class_weight, self._classes(data))
-        data = self._check_targets(data if data.is_ready else data.take(np.arange(data.n)))
+        data = self._check_targets(data if data.is_ready else data.take(np.arange(data.n)),
+                                   "train" if training else "test")
         meter = Meter(self)
         step = self._step_program(data, data.n, training)
         out = step.buffers(1)
         self._run(step, data, 1, np.arange(data.n)[None], out, 0, training)
         meter.add(step, out, 0, 1)
+        meter.hand_back()
         return self._answer(meter.logs(), return_dict)
 
     @staticmethod
@@ -212,7 +219,7 @@ class Trainer(Planner, Compiled):
                  steps: int | None = None, callbacks=None, return_dict: bool = False):
         """Loss and metrics over data, training off; a list in the order of `metrics_names`, or a dict."""
         self._need_compiled("evaluate")
-        data = Pass(self, adapt(x, y, sample_weight, steps=steps), batch_size, False, 0, steps)
+        data = Pass(self, adapt(x, y, sample_weight, steps=steps), batch_size, False, 0, steps, "test")
         run = cb.CallbackList(callbacks, add_progbar=bool(verbose), model=self, verbose=verbose, steps=data.steps)
         logs = self._epoch(data, 0, run, training=False)
         if logs is None:
@@ -323,7 +330,7 @@ class Trainer(Planner, Compiled):
 
     def _inference(self, shapes: tuple, names: list[str] | None = None, sampling: bool = False) -> InferenceProgram:
         return self._step_programs.get(("predict", sampling, tuple(names or ()), shapes), lambda: InferenceProgram(
-            lambda tensors: self(shaped_like(names, tensors), training=False), shapes,
+            lambda tensors: self.predict_step(shaped_like(names, tensors)), shapes,
             [np.float32] * len(shapes), self.name, sampling=sampling))
 
     def predict_on_batch(self, x):

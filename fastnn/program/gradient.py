@@ -32,6 +32,11 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor | Variable], upstream: Tensor |
     depends = _depending(graph, targets)
     grads: dict[int, Tensor] = {id(loss.base): upstream.reshape(loss.base.shape)}
     for call in reversed(list(graph.calls)):
+        rule = call.extra.get("rule")
+        if rule is not None:
+            if call.outputs[0] is rule.outputs[0]:  # the first: whoever reads any of its outputs comes later
+                _through(rule, graph, call, grads, depends)
+            continue
         upstreams = {n: grads[id(t.base)].reshape(t.shape) for n, t in zip(call.kernel.outputs, call.outputs)
                      if id(t.base) in grads and n not in call.kernel.inputs}
         need = {n for n, t in zip(call.kernel.inputs, call.inputs) if t is not None and id(t.base) in depends
@@ -51,13 +56,29 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor | Variable], upstream: Tensor |
     return [grads[id(t.base)].reshape(t.shape) if id(t.base) in grads else None for t in targets]
 
 
+def _through(rule, graph: Graph, call, grads: dict[int, Tensor], depends: set[int]) -> None:
+    """Carry gradients past a function that has its own rule for them."""
+    from ..kernels.elementwise import add
+    from .custom_gradient import carry
+
+    upstreams = [grads[id(y.base)].reshape(y.shape) if id(y.base) in grads else None for y in rule.outputs]
+    if all(g is None for g in upstreams) or not any(id(x.base) in depends for x in rule.inputs):
+        return
+    with graph.note((call.note + " " if call.note else "") + "gradient"):
+        for x, g in carry(rule, graph, upstreams):
+            if id(x.base) in depends:
+                t, g = x.base, g.reshape(x.base.shape)
+                grads[id(t)] = add(grads[id(t)], g) if id(t) in grads else g
+
+
 def _depending(graph: Graph, targets: Sequence[Tensor]) -> set[int]:
     """Ids of the base tensors whose value depends on the targets."""
     depends = {id(t.base) for t in targets}
     for call in graph.calls:
         if call.extra.get("stop_gradient"):
             continue
-        if any(t is not None and id(t.base) in depends and t.dtype.kind == "f" for t in call.inputs):
+        inputs = call.extra["rule"].inputs if "rule" in call.extra else call.inputs
+        if any(t is not None and id(t.base) in depends and t.dtype.kind == "f" for t in inputs):
             depends.update(id(t.base) for t in call.outputs if t.dtype.kind == "f")
     return depends
 

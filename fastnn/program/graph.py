@@ -143,6 +143,8 @@ class Graph:
     sampling : whether dropout and other noise are on without training: each step then is one sample of the output.
     losses : (layer, scalar tensor) pairs: what layers add to the loss.
     declared : id of a tensor -> its shape with None where the size is only a stand-in, while shapes are inferred.
+    measured : (metric, total, count) triples: what metrics took in, in a program that gathers them; else None.
+    seed : where functions of `fastnn.random` get their keys from, by their place among them; None until one asks.
     """
 
     def __init__(self, name: str = "program"):
@@ -158,6 +160,9 @@ class Graph:
         self.after: list[Callable[[int], None]] = []  # called with the number of steps done
         self.losses: list[tuple[Any, Tensor]] = []  # (layer, what it adds to the loss)
         self.declared: dict[int, tuple[int | None, ...]] = {}
+        self.measured: list[tuple[Any, Tensor, Any]] | None = None
+        self.seed: Any = None
+        self._drawn = 0
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
         self._gate: Tensor | None = None
@@ -306,6 +311,15 @@ class Graph:
         t = Tensor(self, (), np.float64, Memory(8, scalar.name, kept=True), name=scalar.name)
         self.scalars.append((scalar, t))
         return t
+
+    def keys(self) -> tuple[int, int]:
+        """The two words that key the next stream of random numbers of this program."""
+        from .. import seeds
+
+        if self.seed is None:
+            self.seed = seeds.next_seed()
+        self._drawn += 1
+        return seeds.key_pair(seeds.child(self.seed, self._drawn))
 
     def step(self) -> Tensor:
         """The number of the step, counted over the program's (or its model's) whole life."""

@@ -6,7 +6,10 @@ import numpy as np
 
 from fastnn.seeds import set_random_seed
 
-__all__ = ["PyDataset", "Sequence", "set_random_seed", "to_categorical"]
+from .packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
+
+__all__ = ["PyDataset", "Sequence", "pack_x_y_sample_weight", "set_random_seed", "to_categorical",
+           "unpack_x_y_sample_weight"]
 
 
 class PyDataset:
