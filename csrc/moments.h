@@ -33,6 +33,13 @@ struct fnn_moments_ops {
      * w = (clip(z, -l1, l1) - z) / (a**power * per_rate + l2); with power 1/2 by roots */
     void (*ftrl)(float *w, float *a, float *z, const float *g, int64_t n, float per_rate, float l2, float decay, float
                  power, float l1, float shrinkage);
+    /* x = w - decay * w;  m, v as above;  g = alpha * m / (sqrt(v) + epsilon) + pull * x;  sums[0] += sum(g*g),
+     * sums[1] += sum(x*x), each in float32 by 1024 elements as sum_of_squares, those in double; w is only read */
+    void (*lamb)(float *g, float *m, float *v, double *sums, const float *w, int64_t n, float alpha, float epsilon,
+                 float decay, float pull, float beta_1c, float beta_2c);
+    /* step = rate * (g + pull * x);  v = mu * v + step;  w = x - v  or, Nesterov,  x - (mu * v + step) */
+    void (*scaled_momentum)(float *w, float *v, const float *g, int64_t n, float rate, float mu, float pull, float
+                            decay, int nesterov);
 };
 
 #endif

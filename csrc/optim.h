@@ -42,6 +42,9 @@ struct fnn_optim_ops {
     void (*moving_average)(float *average, float *w, int64_t n, float mu_c, int overwrite);
     void (*scale)(float *g, int64_t n, float scale);           /* g *= scale */
     void (*clip)(float *g, int64_t n, float limit);            /* -limit <= g <= limit; NaN stays */
+    /* sum[j] = sum over rows of x[i,j]**2, row by row; g[i,j] *= factor[j]; rows are `pitch` floats apart */
+    void (*column_squares)(float *sum, const float *x, int64_t pitch, int64_t rows, int64_t n);
+    void (*scale_columns)(float *g, const float *factor, int64_t pitch, int64_t rows, int64_t n);
     void (*add_scaled)(float *g, const float *h, int64_t n, float factor); /* g += factor * h */
 };
 

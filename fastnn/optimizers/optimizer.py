@@ -18,6 +18,7 @@ from ..program.variable import Arena, Variable, aligned_zeros, pack, packed, pad
 from ..warnings import FastnnWarning
 from . import checks
 from .averaging import Averaging
+from .clipping import Clipping
 from .groups import Grouped, Groups
 from .stepping import Scalars, Steps, movable
 from .stored import Stored, schedule_from, snake
@@ -26,7 +27,7 @@ from .stored import Stored, schedule_from, snake
 NEUTRAL = {"loss_scale_factor": None}
 
 
-class Optimizer(Averaging, Grouped, Stored):
+class Optimizer(Averaging, Clipping, Grouped, Stored):
     """Base of the update rules.
 
     A subclass names its slots in `slot_names`, and writes `update`, which emits the calls for one
@@ -40,6 +41,8 @@ class Optimizer(Averaging, Grouped, Stored):
     clipnorm : each variable's gradient is scaled down to at most this Euclidean norm.
     clipvalue : each element of each gradient is brought into ``[-clipvalue, clipvalue]``.
     global_clipnorm : all gradients together are scaled down to at most this norm.
+    adaptive_clipnorm : each unit's gradient (column of a matrix, last axis of a larger array, a vector as a whole) is
+        scaled down to at most this share of the norm of the unit's weights (Brock et al., 2021, arXiv:2102.06171).
     name : for people and files.
     use_ema : keep the moving average of the weights, ``average = ema_momentum * average + (1 - ema_momentum) * w``
         after each step; `fit` ends with the weights set to it.
@@ -60,23 +63,20 @@ class Optimizer(Averaging, Grouped, Stored):
     """
 
     slot_names: tuple[str, ...] = ()
+    in_arena = False  #: whether `update` needs all gradients side by side
     decays = False  #: whether `update` takes care of weight decay itself, by ``scalars.decay``
 
     def __init__(self, learning_rate=0.01, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
                  name: str | None = None, *, use_ema: bool = False, ema_momentum: float = 0.99,
                  ema_overwrite_frequency: int | None = None, gradient_accumulation_steps: int | None = None,
-                 **later: Any):
+                 adaptive_clipnorm: float | None = None, **later: Any):
         self._refuse_unknown(later)
         who = type(self).__name__
         self._average_by(use_ema, ema_momentum, ema_overwrite_frequency, gradient_accumulation_steps)
         self.name = name or snake(who)
         self.weight_decay = checks.at_least_zero(who, "weight_decay", weight_decay, optional=True)
-        self.clipnorm = checks.positive(who, "clipnorm", clipnorm, optional=True)
-        self.clipvalue = checks.positive(who, "clipvalue", clipvalue, optional=True)
-        self.global_clipnorm = checks.positive(who, "global_clipnorm", global_clipnorm, optional=True)
-        given = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{who} takes one kind of clipping at a time; got {' and '.join(given)}.")
+        self._clip_by(clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm,
+                      adaptive_clipnorm=adaptive_clipnorm)
         self._rate = None
         self.learning_rate = learning_rate
         self.arena: Arena | None = None
@@ -283,7 +283,7 @@ class Optimizer(Averaging, Grouped, Stored):
         from ..kernels.elementwise import copy
 
         self._follow(graph)
-        as_they_are = self._clips is None and not self.gradient_accumulation_steps
+        as_they_are = self._clips is None and not self.gradient_accumulation_steps and not self.in_arena
         if as_they_are and all(isinstance(g, Tensor) and g.memory.array is not None for g, _ in pairs):
             self._update_each(graph, pairs)
             self._constrain(graph, [v for _, v in pairs])
@@ -322,10 +322,6 @@ class Optimizer(Averaging, Grouped, Stored):
     def _gradient_memory(self) -> Memory:
         # Kept for the whole step and zeroed with the workspace: the gaps stay zero, as in the arena.
         return Memory(self.arena.array.nbytes, "gradients", kept=True)
-
-    @property
-    def _clips(self) -> float | None:
-        return next((c for c in (self.clipvalue, self.clipnorm, self.global_clipnorm) if c is not None), None)
 
     def _update_each(self, graph: Graph, pairs: list[tuple[Tensor, Variable]]) -> None:
         """Gradients that stand in memory of their own are read there: one update for each variable."""
@@ -386,27 +382,6 @@ class Optimizer(Averaging, Grouped, Stored):
     def _flat_gradient(self, graph: Graph, memory: Memory, start: int, stop: int) -> Tensor:
         dtype = self.arena.dtype
         return Tensor(graph, (stop - start,), dtype, memory, start * dtype.itemsize, name="gradients")
-
-    def _clip(self, graph: Graph, memory: Memory, variables: list[Variable]) -> None:
-        if self.clipvalue is not None:
-            for start, stop in self._runs(variables):
-                optim.clip_inplace(self._flat_gradient(graph, memory, start, stop), limit=self.clipvalue)
-        elif self.clipnorm is not None:
-            for v in variables:
-                if v.size:
-                    g = self._flat_gradient(graph, memory, v.offset, v.offset + v.size)
-                    self._scale_to(g, [g], self.clipnorm)
-        elif self.global_clipnorm is not None and self.arena.array.size:
-            # Where a variable got no gradient the memory is zero, so the whole is summed.
-            whole = self._flat_gradient(graph, memory, 0, self.arena.array.size)
-            runs = [self._flat_gradient(graph, memory, *run) for run in self._runs(variables)]
-            self._scale_to(whole, runs, self.global_clipnorm)
-
-    @staticmethod
-    def _scale_to(measured: Tensor, scaled: list[Tensor], limit: float) -> None:
-        scale, _ = optim.global_norm_scale(optim.sum_of_squares(measured), limit=limit)
-        for g in scaled:
-            optim.scale_inplace(scale, g)
 
     def update(self, g: Tensor, w: Tensor, slots: list[Tensor], scalars: Scalars) -> None:
         """Emit the update of one stretch of the arena: all arguments are 1-D tensors of one size.

@@ -93,8 +93,7 @@ class Stored:
         if self.schedule is not None:
             rate = {"class_name": type(rate).__name__, "config": rate.get_config()}
         return {"name": self.name, "learning_rate": rate, "weight_decay": self.weight_decay,
-                "clipnorm": self.clipnorm, "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm,
-                **self._averaging_config()}
+                **self._clipping_config(), **self._averaging_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Stored:
@@ -121,8 +120,8 @@ class Stored:
 
 
 def snake(name: str) -> str:
-    return {"AdamW": "adamw", "RAdam": "radam", "RMSprop": "rmsprop"}.get(name) or re.sub(
-        r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    known = {"AdamW": "adamw", "LARS": "lars", "NormalizedSGD": "normalizedsgd", "RAdam": "radam", "RMSprop": "rmsprop"}
+    return known.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def schedule_from(config: dict[str, Any], custom_objects: dict | None = None):

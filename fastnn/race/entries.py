@@ -12,7 +12,21 @@ from typing import Any
 import numpy as np
 
 from .. import kernels  # noqa: F401  (fills KERNELS)
-from ..kernels import activation, data, dense, dropout, elementwise, errors, loss, metric, moments, norm, optim, reduce
+from ..kernels import (
+    activation,
+    data,
+    dense,
+    dropout,
+    elementwise,
+    errors,
+    loss,
+    metric,
+    moments,
+    norm,
+    optim,
+    reduce,
+    segments,
+)
 from ..kernels.spec import KERNELS, Kernel
 from ..spelling import nearest
 from .timing import aligned
@@ -124,6 +138,22 @@ def update(kernel: Kernel):
         for name in ("a", "d", "top", "u"):
             if name in made:
                 made[name] = np.abs(made[name]) + np.float32(0.5)
+        return tuple(made[name] for name in kernel.inputs)
+    return make
+
+
+def by_segment(kernel: Kernel):
+    """Inputs of a kernel of segments: four of them, an arena's gap behind each but the last."""
+    def make(rng: Rng, attrs: Mapping, n: int) -> tuple:
+        ends = [n * i // 4 // 16 * 16 for i in range(4)] + [n]
+        rows = [row for i in range(4) for row in segments.cut(ends[i], ends[i + 1], i)]
+        made: dict[str, Any] = {name: np.float64(SCALARS[name]) for name in getattr(kernel, "scalars", ())}
+        made.update({"pieces": np.array(rows, np.int64).reshape(-1, 3), "adapts": None,
+                     "ratio": -np.ones(4, np.float32)})  # anything smaller would end in denormal numbers
+        for name in kernel.inputs:
+            made.setdefault(name, positive(rng, n) if name == "v" else normal(rng, n))
+        if "segments" in kernel.attrs:
+            made.update({name: positive(rng, len(rows)) for name in ("partial", "u", "w")})
         return tuple(made[name] for name in kernel.inputs)
     return make
 
@@ -294,6 +324,17 @@ def _table() -> list[Entry]:
         Entry(data.gather_rows, picked(features=True), {"rows": 1024, "columns": 784},
               {"source": "uint8", "scale": 1 / 255}),
         Entry(data.gather_labels, picked(features=False), {"rows": 1024}, {"source": "uint8"}),
+    ]
+    made += [Entry(k, by_segment(k), FLAT, terms=lambda n: 16 + 4 * min(n, optim.SQUARES) ** 0.5) for k in (
+        segments.piece_squares, segments.scale_segments, segments.scaled_sgd, segments.scaled_momentum)]
+    made += [
+        # with a pull, or the step that stands where the gradient was would shrink to denormal numbers
+        Entry(segments.lamb, by_segment(segments.lamb), FLAT, {"pull": 1.0},
+              terms=lambda n: 16 + 4 * min(n, optim.SQUARES) ** 0.5),
+        Entry(segments.clip_ratios, by_segment(segments.clip_ratios), FLAT, {"limit": 1.0}, lambda n: {"segments": 4},
+              _all),
+        Entry(segments.trust_ratios, by_segment(segments.trust_ratios), FLAT, {}, lambda n: {"segments": 4}, _all),
+        Entry(segments.clip_units, matrices(normal, normal), ROWS, {"clipping": 0.01}, terms=_down),
     ]
     updates = {optim.clip_inplace: {"limit": 1.0}, optim.l2_grad_inplace: {"coefficient": 1e-4}}
     made += [Entry(k, update(k), FLAT, updates.get(k, {})) for k in (

@@ -3,16 +3,9 @@
 import numpy as np
 
 from fastnn.program.variable import Variable
+from tests.data.make_trajectories import SHAPES, STEPS, start
 
-SHAPES = [(5, 7), (7,), (3, 1, 2), (33,)]
-STEPS = 50
-
-
-def start(seed=0):
-    rng = np.random.default_rng(seed)
-    values = [rng.standard_normal(s).astype(np.float32) for s in SHAPES]
-    grads = [[rng.standard_normal(s).astype(np.float32) * (1 + t % 3) for s in SHAPES] for t in range(STEPS)]
-    return values, grads
+__all__ = ["SHAPES", "STEPS", "close", "start", "trajectory", "variables"]
 
 
 def variables(values, dtype="float32"):

@@ -10,6 +10,7 @@ from fastnn.program.program import Program
 from .steps import start, trajectory, variables
 
 KINDS = optimizers.CLASSES
+CALLS = {optimizers.NormalizedSGD: 3, optimizers.LARS: 4, optimizers.Lamb: 3}  # norms come before the update
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -28,12 +29,12 @@ def test_float32_is_float64_rounded(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_update_is_one_call(kind):
+def test_an_update_is_one_call_or_few(kind):
     optimizer, made = kind(learning_rate=0.1, weight_decay=0.1), variables(start()[0])
     optimizer.build(made)
     graph = Graph("step")
     optimizer.apply([graph.feed(v.path, v.shape, v.dtype) for v in made], made)
-    assert len([c for c in Program(graph).calls if c.kernel.name != "copy"]) == 1
+    assert len([c for c in Program(graph).calls if c.kernel.name != "copy"]) == CALLS.get(kind, 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,6 +42,8 @@ def test_decay_takes_its_share_first(kind):
     """With the gradient of 0 and fresh slots nothing but decay happens."""
     if kind is optimizers.Ftrl:
         pytest.skip("the weights of Ftrl follow from its slots")
+    if kind is optimizers.LARS:
+        pytest.skip("the decay of LARS is part of its step")
     optimizer, made = kind(learning_rate=0.5, weight_decay=0.25), variables(start()[0])
     before = [v.numpy().copy() for v in made]
     optimizer.apply([np.zeros(v.shape) for v in made], made)
@@ -54,7 +57,8 @@ def test_nan_in_a_gradient_is_seen_in_its_weight_alone(kind):
     g = np.ones(40, np.float32)
     g[17] = np.nan
     optimizer.apply([g], made)
-    np.testing.assert_array_equal(np.isnan(made[0].numpy()), np.isnan(g))
+    seen = np.isnan(made[0].numpy())
+    np.testing.assert_array_equal(seen, True if kind in CALLS else np.isnan(g))  # a norm of NaN is NaN for all
 
 
 def test_radam_with_a_short_memory_never_divides():

@@ -2,41 +2,8 @@
 
 from libc.stdint cimport int64_t, uintptr_t
 
-from .core cimport fnn_ops, ops
-
-cdef extern from "moments.h" nogil:
-    ctypedef struct fnn_moments_ops:
-        void (*adagrad)(float *w, float *a, const float *g, int64_t n, float rate, float decay, float epsilon, int
-                        inside) noexcept nogil
-        void (*adadelta)(float *w, float *v, float *d, const float *g, int64_t n, float rate, float decay, float
-                         rho_c, float epsilon) noexcept nogil
-        void (*adam_amsgrad)(float *w, float *m, float *v, float *top, const float *g, int64_t n, float alpha, float
-                             epsilon, float decay, float beta_1c, float beta_2c) noexcept nogil
-        void (*adamax)(float *w, float *m, float *u, const float *g, int64_t n, float alpha, float decay, float
-                       beta_1c, float beta_2, float epsilon) noexcept nogil
-        void (*nadam)(float *w, float *m, float *v, const float *g, int64_t n, float alpha, float gamma, float
-                      epsilon, float decay, float beta_1c, float beta_2c) noexcept nogil
-        void (*radam)(float *w, float *m, float *v, const float *g, int64_t n, float alpha, float epsilon, int
-                      adaptive, float decay, float beta_1c, float beta_2c) noexcept nogil
-        void (*lion)(float *w, float *m, const float *g, int64_t n, float rate, float decay, float beta_1c, float
-                     beta_2c) noexcept nogil
-        void (*ftrl)(float *w, float *a, float *z, const float *g, int64_t n, float per_rate, float l2, float decay,
-                     float power, float l1, float shrinkage) noexcept nogil
-    const fnn_moments_ops *fnn_moments(const fnn_ops *)
-
-cdef enum:
-    BLOCK = 16         # elements of a flat tile, as in spec.py
-
-
-cdef inline int64_t piece(int64_t n, int64_t first, int64_t last) noexcept nogil:
-    """Elements in the flat tiles first..last-1 of n."""
-    cdef int64_t end = last * BLOCK
-    return (n if end > n else end) - first * BLOCK
-
-
-cdef inline float share(const double *decay) noexcept nogil:
-    """What of each weight decays; NULL is nothing."""
-    return <float> decay[0] if decay != NULL else 0
+from .core cimport ops
+from .optim cimport BLOCK, piece, share
 
 
 cdef void adagrad(void *const *buf, const int64_t *dim, const double *attr,
