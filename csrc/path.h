@@ -20,6 +20,8 @@
 #include "moments.inc"
 #include "random.inc"
 #include "data.inc"
+#include "attention.inc"
+#include "embedding.inc"
 #include "machine.inc"
 
 const fnn_ops FNN_NAME(ops) = {

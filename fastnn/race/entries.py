@@ -14,10 +14,12 @@ import numpy as np
 from .. import kernels  # noqa: F401  (fills KERNELS)
 from ..kernels import (
     activation,
+    attention,
     data,
     dense,
     dropout,
     elementwise,
+    embedding,
     errors,
     loss,
     metric,
@@ -36,6 +38,7 @@ FLAT = {"n": 1 << 20}
 ROWS = {"rows": 4096, "columns": 256}
 CLASSES = {"rows": 8192, "columns": 10}
 PRODUCT = {"M": 32, "K": 784, "N": 300}
+ATTENDED = {"batch": 32, "length": 64, "heads": 4, "dim": 32}
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,17 @@ def factors(rng: Rng, attrs: Mapping, M: int, K: int, N: int) -> tuple:
     return normal(rng, *a), normal(rng, *b)
 
 
+def attended(rng: Rng, attrs: Mapping, batch: int, length: int, heads: int, dim: int) -> tuple:
+    """Inputs of attention: queries, keys and values of one sequence."""
+    return (*(normal(rng, batch, length, heads, dim) for _ in "qkv"), None, None)
+
+
+def attended_back(rng: Rng, attrs: Mapping, batch: int, length: int, heads: int, dim: int) -> tuple:
+    """Inputs of attention's gradient."""
+    q, k, v, mask, step = attended(rng, attrs, batch, length, heads, dim)
+    return (normal(rng, *q.shape), q, k, v, *attention.attention(q, k, v, mask, step, **attrs), mask, step)
+
+
 def picked(features: bool):
     """Rows of a larger array of uint8, as a data set of images is."""
     def make(rng: Rng, attrs: Mapping, rows: int, columns: int = 1) -> tuple:
@@ -335,6 +349,16 @@ def _table() -> list[Entry]:
               _all),
         Entry(segments.trust_ratios, by_segment(segments.trust_ratios), FLAT, {}, lambda n: {"segments": 4}, _all),
         Entry(segments.clip_units, matrices(normal, normal), ROWS, {"clipping": 0.01}, terms=_down),
+    ]
+    made += [Entry(k, make, ATTENDED, {"scale": 0.18, "causal": 1}, terms=lambda batch, length, heads, dim: 32 + length)
+             for k, make in ((attention.attention, attended), (attention.attention_grad, attended_back))]
+    made += [
+        Entry(embedding.embedding, lambda rng, attrs, rows, columns: (
+            rng.integers(0, 1024, rows).astype(np.int32), normal(rng, 1024, columns)), ROWS),
+        Entry(embedding.embedding_grad, lambda rng, attrs, rows, columns: (
+            normal(rng, rows, columns), rng.integers(0, 1024, rows).astype(np.int32)), ROWS, {"rows": 1024},
+            terms=_down),
+        Entry(embedding.whole_numbers, flat(lambda rng, n: rng.integers(0, 1000, n).astype(np.float32)), FLAT),
     ]
     updates = {optim.clip_inplace: {"limit": 1.0}, optim.l2_grad_inplace: {"coefficient": 1e-4}}
     made += [Entry(k, update(k), FLAT, updates.get(k, {})) for k in (

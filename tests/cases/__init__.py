@@ -14,8 +14,21 @@ import numpy as np
 
 from fastnn.kernels.spec import Kernel
 
-FAMILIES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments",
-            "segments", "data")
+FAMILIES = (
+    "elementwise",
+    "reduce",
+    "dense",
+    "activation",
+    "norm",
+    "dropout",
+    "loss",
+    "optim",
+    "moments",
+    "segments",
+    "data",
+    "embedding",
+    "attention",
+)
 EPS = float(np.finfo(np.float32).eps)
 
 

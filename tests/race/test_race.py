@@ -16,7 +16,8 @@ from fastnn.race.entries import ENTRIES
 from fastnn.race.timing import take_turns
 
 core = pytest.importorskip("fastnn.kernels.native.core")
-TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30}
+TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30, "batch": 2, "length": 20,
+        "heads": 2, "dim": 8}
 OURS = ["numpy", "numba", "native"]
 
 
