@@ -46,7 +46,8 @@ class Replica:
 
     def written(self) -> list[np.ndarray]:
         """Arrays that its steps overwrite and that outlive them."""
-        return list({id(a): a for c in self.graph.calls for t in c.outputs if (a := t.memory.array) is not None}.values())
+        arrays = (t.memory.array for c in self.graph.calls for t in c.outputs)
+        return list({id(a): a for a in arrays if a is not None}.values())
 
     def touched(self) -> list[np.ndarray]:
         """All such arrays that its steps read or write."""

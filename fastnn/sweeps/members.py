@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..callbacks import CallbackList, EarlyStopping, History, LearningRateScheduler, ReduceLROnPlateau
-from ..models.data import ArrayData, batches, check_batch_size, epoch_order, epoch_runs
+from ..models.data import ArrayData
 from ..models.model import Model
+from ..models.order import batches, check_batch_size, epoch_order, epoch_runs
 from ..models.step import StepProgram
 from ..program.replicas import Templates
 from ..seeds import seed_sequence, set_random_seed

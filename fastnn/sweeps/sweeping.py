@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..callbacks.progress import check_verbose
-from ..models.data import ArrayData, check_steps, training_data
+from ..models.data import ArrayData, training_data
+from ..models.order import check_steps
 from ..models.training import _due, _epochs
 from ..seeds import check_seed, undisturbed
 from .grid import FOLD, Grid, for_build

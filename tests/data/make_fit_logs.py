@@ -7,11 +7,17 @@ tests.data.make_fit_logs``. The file must hold something for the test module to 
 import json
 from pathlib import Path
 
-import keras
-
 from tests.models.test_data_as_keras import WAYS, logs
 
-found = {name: {key: [float(v) for v in values] for key, values in logs(keras, way).items()}
-         for name, way in WAYS.items()}
-lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(values)}" for name, values in found.items())
-Path(__file__).with_name("fit_logs.json").write_text(f"{{\n{lines}\n}}\n")
+
+def main() -> None:
+    import keras
+
+    found = {name: {key: [float(v) for v in values] for key, values in logs(keras, way).items()}
+             for name, way in WAYS.items()}
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(values)}" for name, values in found.items())
+    Path(__file__).with_name("fit_logs.json").write_text(f"{{\n{lines}\n}}\n")
+
+
+if __name__ == "__main__":
+    main()
