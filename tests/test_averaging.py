@@ -136,6 +136,89 @@ def test_exponential_mean_does_not_change_training(data):
     assert all((a == b).all() for p, q in zip(one.seen, other.seen, strict=True) for a, b in zip(p, q))
 
 
+def keeping(**given):
+    model = network()
+    model.compile(fastnn.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.8, **given), "mse")
+    return model
+
+
+def weights_of(model):
+    return [v.numpy() for v in model.trainable_variables]
+
+
+def averages(seen):
+    found = []
+    for weights in seen:
+        found.append([0.8 * m + 0.2 * w for m, w in zip(found[-1], weights)] if found else weights)
+    return found
+
+
+def alike(a, b):
+    return all(np.allclose(p, q, rtol=1e-5, atol=1e-7) for p, q in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("on_epoch", [False, True])
+@pytest.mark.parametrize("stop", [None, 1])
+def test_the_average_of_the_optimizer_is_swapped_in(data, on_epoch, stop):
+    model, seen, found = keeping(), Weights(batches=True), {"test": [], "epoch": [], "begin": []}
+
+    def at_end(epoch, logs):
+        found["epoch"].append(weights_of(model))
+        model.stop_training = epoch == stop
+
+    keep = callbacks.LambdaCallback(on_test_begin=lambda logs: found["test"].append(weights_of(model)),
+                                    on_epoch_begin=lambda epoch, logs: found["begin"].append(weights_of(model)),
+                                    on_epoch_end=at_end)
+    model.fit(*data, batch_size=32, epochs=3, verbose=0, validation_data=data,
+              callbacks=[callbacks.SwapEMAWeights(on_epoch), seen, keep])
+    last = [averages(seen.seen)[i] for i in (1, 3, 5)[: 3 if stop is None else 2]]
+    raw = seen.seen[1::2]
+    assert all(alike(a, b) for a, b in zip(found["test"], last, strict=True))
+    assert all(alike(a, b) for a, b in zip(found["epoch"], last if on_epoch else raw, strict=True))
+    assert all(alike(a, b) for a, b in zip(found["begin"][1:], raw))
+    assert alike(weights_of(model), last[-1]) and not model.optimizer.swapped  # what fit ends with
+    plain, others = keeping(), Weights(batches=True)
+    plain.fit(*data, batch_size=32, epochs=3 if stop is None else 2, verbose=0, callbacks=[others])
+    assert all((a == b).all() for p, q in zip(seen.seen, others.seen, strict=True) for a, b in zip(p, q))
+
+
+def test_swapping_outside_of_a_fit_and_after_an_error(data):
+    model, swap = keeping(), callbacks.SwapEMAWeights(swap_on_epoch=True)
+    before = weights_of(model)
+    model.evaluate(*data, verbose=0, callbacks=[swap])  # nothing is averaged yet
+    assert alike(weights_of(model), before) and not model.optimizer.swapped
+    seen = Weights(batches=True)
+    with pytest.raises(ZeroDivisionError):
+        fail = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: 1 / 0)
+        model.fit(*data, batch_size=32, verbose=0, callbacks=[swap, seen, fail])
+    raw, mean = seen.seen[-1], averages(seen.seen)[-1]
+    assert alike(weights_of(model), raw)
+    direct = model.predict(data[0], verbose=0, callbacks=[swap])
+    assert alike(weights_of(model), raw)
+    for v, w in zip(model.trainable_variables, mean):
+        v.assign(w)
+    np.testing.assert_allclose(model.predict(data[0], verbose=0), direct, rtol=1e-5)
+    with pytest.raises(ValueError, match="SwapEMAWeights: the optimizer keeps no average"):
+        network().fit(*data, verbose=0, callbacks=[swap])
+    with pytest.raises(ValueError, match="swap_on_epoch must be True or False, but is 3"):
+        callbacks.SwapEMAWeights(3)
+
+
+def test_swapping_and_a_backup(data, tmp_path):
+    def run(folder, at):
+        model = keeping()
+        fail = callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: 1 / (epoch - at))
+        keep = [callbacks.SwapEMAWeights(swap_on_epoch=True), callbacks.BackupAndRestore(folder), fail]
+        try:
+            model.fit(*data, epochs=4, verbose=0, seed=1, callbacks=keep)
+        except ZeroDivisionError:
+            return None
+        return [w.tobytes() for w in model.get_weights()]
+
+    assert run(tmp_path / "a", 2) is None
+    assert run(tmp_path / "a", 9) == run(tmp_path / "b", 9)
+
+
 def test_snapshots(data):
     model, ensemble = network(), callbacks.SnapshotEnsemble(2, last=2)
     with pytest.raises(ValueError, match="no cycle has come to its end"):

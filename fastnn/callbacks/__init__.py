@@ -1,6 +1,6 @@
 """What is called while a model trains, with Keras's names."""
 
-from .averaging import EMAWeights, SnapshotEnsemble, StochasticWeightAveraging
+from .averaging import EMAWeights, SnapshotEnsemble, StochasticWeightAveraging, SwapEMAWeights
 from .backup import BackupAndRestore
 from .callback import Callback, CallbackList
 from .history import History
@@ -28,6 +28,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "SnapshotEnsemble",
     "StochasticWeightAveraging",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
     "check_verbose",

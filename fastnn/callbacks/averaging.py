@@ -164,6 +164,76 @@ class EMAWeights(Callback):
                 v.assign(mean)
 
 
+class SwapEMAWeights(Callback):
+    """Measure and predict with the average of the weights that an optimizer with ``use_ema=True`` keeps.
+
+    While `fit` validates, and in `evaluate` and `predict` if they get this callback, the average stands in the model.
+    Training goes on with the weights themselves.
+
+    Parameters
+    ----------
+    swap_on_epoch : bool. Also between the end of an epoch and the beginning of the next, so that callbacks that come
+        after this one, such as `ModelCheckpoint`, find the average.
+
+    Raises
+    ------
+    ValueError : the optimizer keeps no average.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> model = fastnn.Sequential([fastnn.Input((1,)), fastnn.layers.Dense(1)])
+    >>> model.compile(fastnn.optimizers.SGD(0.1, use_ema=True), "mse")
+    >>> x = np.linspace(0, 1, 32)[:, None]
+    >>> history = model.fit(x, x, verbose=0, validation_data=(x, x), callbacks=[SwapEMAWeights()])
+    >>> model.evaluate(x, x, verbose=0) == history.history["val_loss"][-1]    # which fit leaves in the model
+    True
+    """
+
+    def __init__(self, swap_on_epoch=False):
+        super().__init__()
+        if not isinstance(swap_on_epoch, (bool, np.bool_)):
+            raise ValueError(f"SwapEMAWeights: swap_on_epoch must be True or False, but is {swap_on_epoch!r}.")
+        self.swap_on_epoch = bool(swap_on_epoch)
+
+    def set_model(self, model) -> None:
+        if not getattr(model.optimizer, "use_ema", False):
+            raise ValueError("SwapEMAWeights: the optimizer keeps no average of the weights: compile the model with "
+                             "one that was made with use_ema=True.")
+        super().set_model(model)
+
+    def get_state(self) -> dict:
+        return {"swapped": self.model.optimizer.swapped}
+
+    def set_state(self, state: dict) -> None:
+        self.model.optimizer.swapped = state["swapped"]
+
+    def _swap(self, wanted: bool) -> None:
+        if self.model.optimizer.swapped != wanted:
+            self.model.optimizer.swap_average()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._swap(False)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._swap(self.swap_on_epoch)
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._swap(True)
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self._swap(False)
+
+    def on_predict_begin(self, logs: dict | None = None) -> None:
+        self._swap(True)
+
+    def on_predict_end(self, logs: dict | None = None) -> None:
+        self._swap(False)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._swap(False)  # after an error or Ctrl-C; else fit has set the weights to their average
+
+
 class SnapshotEnsemble(Callback):
     """Keep the weights at the end of each cycle of the rate, and predict with the mean of all of them.
 

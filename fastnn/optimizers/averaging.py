@@ -29,6 +29,7 @@ class Averaging:
 
     arena: Arena | None
     slots: dict[str, np.ndarray]
+    swapped = False  #: whether the average stands in the weights and they in its place, see `swap_average`
 
     def _average_by(self, use_ema: Any, ema_momentum: Any, ema_overwrite_frequency: Any, steps: Any) -> None:
         """Take over the arguments."""
@@ -100,11 +101,34 @@ class Averaging:
         >>> w.numpy()     # the average of -1 and -2
         array([-1.25], dtype=float32)
         """
-        if self.use_ema and self.steps_done:
+        if self.swapped:  # the weights are the average already
+            self.slots[AVERAGE][...] = self.arena.array
+            self.swapped = False
+        elif self.use_ema and self.steps_done:
             known = {id(v) for v in self._variables}
             for v in var_list:
                 if id(v) in known:
                     v.assign(self.slots[AVERAGE][v.offset : v.offset + v.size].reshape(v.shape))
+
+    def swap_average(self) -> None:
+        """Exchange the trained weights and their average; once more, and all is as it was. Before a first step nothing.
+
+        Examples
+        --------
+        >>> from fastnn.optimizers import SGD
+        >>> w = Variable([0.0])
+        >>> optimizer = SGD(1.0, use_ema=True, ema_momentum=0.75)
+        >>> for _ in range(2):
+        ...     optimizer.apply([np.ones(1)], [w])
+        >>> optimizer.swap_average(); w.numpy()
+        array([-1.25], dtype=float32)
+        >>> optimizer.swap_average(); w.numpy()
+        array([-2.], dtype=float32)
+        """
+        if self.use_ema and self.iterations:
+            weights, average = self.arena.array, self.slots[AVERAGE]
+            weights[...], average[...] = average.copy(), weights.copy()
+            self.swapped = not self.swapped
 
     def _averaging_config(self) -> dict[str, Any]:
         return {"use_ema": self.use_ema, "ema_momentum": self.ema_momentum,
