@@ -20,6 +20,7 @@ from . import checks
 from .averaging import Averaging
 from .clipping import Clipping
 from .groups import Grouped, Groups
+from .schedules.schedule import Ahead
 from .stepping import Scalars, Steps, movable
 from .stored import Stored, schedule_from, snake
 
@@ -78,6 +79,7 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
         self._clip_by(clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm,
                       adaptive_clipnorm=adaptive_clipnorm)
         self._rate = None
+        self._ahead: Ahead | None = None
         self.learning_rate = learning_rate
         self.arena: Arena | None = None
         self.slots: dict[str, np.ndarray] = {}
@@ -137,9 +139,11 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
 
     def rates(self, first: int, count: int) -> np.ndarray:
         """The learning rates of updates first..first+count-1, in float64."""
-        if hasattr(self._rate, "table"):
-            return np.asarray(self._rate.table(first, count), np.float64)
-        return np.full(count, self._rate)
+        if not hasattr(self._rate, "table"):
+            return np.full(count, self._rate)
+        if self._ahead is None or self._ahead.schedule is not self._rate:
+            self._ahead = Ahead(self._rate)
+        return self._ahead.rates(first, count)
 
     # ------------------------------------------------------------------ variables and slots
 

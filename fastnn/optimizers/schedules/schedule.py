@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+TIMES, MOST = 16, 1 << 16  #: so many times the steps that are asked for are tabulated, up to so many steps
+
 
 class LearningRateSchedule:
     """A learning rate for each step: ``schedule(step)``.
@@ -91,6 +93,40 @@ class LearningRateSchedule:
         except NotImplementedError:
             config = {}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in config.items() if k != 'name')})"
+
+
+class Ahead:
+    """The rates of a schedule, tabulated for more steps than are asked for: most epochs only look them up.
+
+    Attributes
+    ----------
+    schedule : a pure function of the step, with a method `table`.
+
+    Examples
+    --------
+    >>> from fastnn.optimizers.schedules import ExponentialDecay
+    >>> ahead = Ahead(ExponentialDecay(1.0, 1, 0.5))
+    >>> ahead.rates(0, 2), ahead.rates(2, 2)
+    (array([1. , 0.5]), array([0.25 , 0.125]))
+    """
+
+    def __init__(self, schedule):
+        self.schedule = schedule
+        self._first, self._known = 0, np.zeros(0)
+
+    def rates(self, first: int, count: int) -> np.ndarray:
+        """The rates at steps ``first .. first + count - 1`` as a float64 array, which is not to be changed."""
+        start = first - self._first
+        if start < 0 or start + count > len(self._known):
+            start, self._first, self._known = 0, first, self._tabulate(first, count)
+        return self._known[start : start + count]
+
+    def _tabulate(self, first: int, count: int) -> np.ndarray:
+        more = max(count, min(TIMES * count, MOST))
+        try:
+            return np.asarray(self.schedule.table(first, more), np.float64)
+        except Exception:  # a user's own may not know what comes later
+            return np.asarray(self.schedule.table(first, count), np.float64)
 
 
 def number(who: object, name: str, value, above: float | None = None, least: float | None = None):
