@@ -123,3 +123,21 @@ def serialize(activation: Callable) -> str | dict[str, str]:
         raise ValueError(f"The activation {activation!r} has no name under which a file could hold it; use a function "
                          "made with def.")
     return {"class_name": "function", "config": name}
+
+
+def deserialize(config: str | dict[str, str], custom_objects: dict[str, Callable] | None = None) -> Callable:
+    """The activation that `serialize` described; a function of a user's is looked up in `custom_objects`.
+
+    Examples
+    --------
+    >>> from fastnn import activations
+    >>> activations.deserialize(activations.serialize(activations.relu))
+    <activation relu>
+    """
+    name = config.get("config") if isinstance(config, dict) else config
+    if isinstance(name, str) and name in (custom_objects or {}):
+        return custom_objects[name]
+    if isinstance(config, dict):
+        raise ValueError(f"The activation {name!r} is a function that a config does not hold; give it in "
+                         "custom_objects.")
+    return get(config)

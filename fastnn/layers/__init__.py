@@ -7,7 +7,7 @@ from typing import Any
 
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
+from .core import Activation, Dense, Flatten, Identity, Input, InputLayer, Reshape
 from .layer import Layer
 from .masking import Masking
 from .merge import Add, Concatenate, add, concatenate
@@ -22,16 +22,59 @@ from .regularization import (
     GaussianNoise,
     SpatialDropout1D,
     SpatialDropout2D,
+    SpatialDropout3D,
 )
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
+__all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "add",
+    "Add",
+    "AlphaDropout",
+    "BatchNormalization",
+    "concatenate",
+    "Concatenate",
+    "Dense",
+    "deserialize",
+    "Dropout",
+    "ELU",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GroupNormalization",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "Masking",
+    "Normalization",
+    "Operation",
+    "PReLU",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "RMSNormalization",
+    "serialize",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "SpectralNormalization",
+    "UnitNormalization",
+    "WeightNormalization",
+    "Wrapper",
+]
+
+#: bases that no model holds as such
+ABSTRACT = ("Layer", "Wrapper")
+
 #: class name -> class: what a saved model may hold
-KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, ELU,
-    Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU, Masking,
-    Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
-    SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
+KNOWN: dict[str, type[Layer]] = {
+    n: c for n in __all__ if n not in ABSTRACT and isinstance(c := globals().get(n), type)}
 
 #: ends of the names of arguments that may be objects of classes of users
 OWN_KINDS = ("_constraint", "_initializer", "_regularizer")
@@ -69,11 +112,3 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
         elif isinstance(value, dict) and key.endswith(OWN_KINDS) and value.get("class_name") in custom_objects:
             found[key] = custom_objects[value["class_name"]].from_config(value.get("config") or {})
     return found
-
-
-__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
-           "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
-           "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "Normalization", "Operation", "PReLU",
-           "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-           "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
-           "deserialize", "serialize"]

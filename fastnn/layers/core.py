@@ -180,6 +180,21 @@ class Flatten(Layer):
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
+class Identity(Layer):
+    """Its input as it is: a place to look at, or where something may be put later.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.Identity()(np.ones((1, 2)))
+    array([[1., 1.]], dtype=float32)
+    """
+
+    def call(self, x):
+        return x
+
+
 class Reshape(Layer):
     """Samples in another shape; one size may be -1. Free: no data moves."""
 

@@ -177,10 +177,28 @@ class SpatialDropout2D(SpatialDropout1D):
         self.data_format = one_of("data_format", data_format or "channels_last", ("channels_last", "channels_first"))
 
     def _shape(self, x) -> tuple[int | None, ...]:
-        return (None, 1, 1, None) if self.data_format == "channels_last" else (None, None, 1, 1)
+        ones = (1,) * self.places
+        return (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}
+
+
+class SpatialDropout3D(SpatialDropout2D):
+    """Dropout of whole channels of volumes: (batch, depth, rows, columns, channels), kept or zeroed everywhere.
+
+    Parameters
+    ----------
+    rate : share of channels that are zeroed, in [0, 1).
+    data_format : "channels_last" (None means that too) or "channels_first".
+    seed : int, or None to take the next of the package's seeds.
+
+    References
+    ----------
+    Tompson et al. (2015), Efficient object localization using convolutional networks, arXiv:1411.4280.
+    """
+
+    places = 3
 
 
 class AlphaDropout(Noise):

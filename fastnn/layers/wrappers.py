@@ -121,7 +121,7 @@ class SpectralNormalization(Wrapper):
     >>> import numpy as np
     >>> from fastnn import layers
     >>> layer = layers.SpectralNormalization(layers.Dense(2, kernel_initializer="identity", use_bias=False))
-    >>> layer(np.array([[3.0, 4.0]]), training=True)
+    >>> layer(np.array([[3.0, 4.0]]), training=True).round(3)
     array([[3., 4.]], dtype=float32)
     """
 

@@ -26,6 +26,7 @@ from .accuracy import (
     TopKCategoricalAccuracy,
 )
 from .confusion import FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives
+from .correlation import ConcordanceCorrelation, PearsonCorrelation
 from .curves import AUC, PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity
 from .errors import (
     BinaryCrossentropy,
@@ -44,16 +45,19 @@ from .errors import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
+from .functions import *  # noqa: F403
+from .functions import CLASS_OF
 from .iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
-from .metric import Mean, Metric, MetricFunction, Sum
+from .metric import Mean, MeanMetricWrapper, Metric, MetricFunction, Sum
 from .scores import F1Score, FBetaScore, R2Score
 from .tally import Tally as Tally
 
 CLASSES = (AUC, Accuracy, BinaryAccuracy, BinaryCrossentropy, BinaryIoU, CategoricalAccuracy, CategoricalCrossentropy,
-           CategoricalHinge, CosineSimilarity, F1Score, FBetaScore, FalseNegatives, FalsePositives, Hinge, IoU,
-           KLDivergence, LogCoshError, Mean, MeanAbsoluteError, MeanAbsolutePercentageError, MeanIoU, MeanSquaredError,
-           MeanSquaredLogarithmicError, OneHotIoU, OneHotMeanIoU, Poisson, Precision, PrecisionAtRecall, R2Score,
-           Recall, RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
+           CategoricalHinge, ConcordanceCorrelation, CosineSimilarity, F1Score, FBetaScore, FalseNegatives,
+           FalsePositives, Hinge, IoU, KLDivergence, LogCoshError, Mean, MeanAbsoluteError,
+           MeanAbsolutePercentageError, MeanIoU, MeanSquaredError, MeanSquaredLogarithmicError, OneHotIoU,
+           OneHotMeanIoU, PearsonCorrelation, Poisson, Precision, PrecisionAtRecall, R2Score, Recall,
+           RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
            SparseCategoricalCrossentropy, SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, SquaredHinge, Sum,
            TopKCategoricalAccuracy, TrueNegatives, TruePositives)
 #: where the name in small letters is not the class's with underscores
@@ -101,6 +105,8 @@ def get(identifier, loss=None, y_shape=None, output_shape=None) -> Metric | None
         made.target_dtype, made.ignore_class = identifier.target_dtype, identifier.ignore_class
         return made
     if callable(identifier):
+        if inspect.isfunction(identifier) and identifier in CLASS_OF:
+            return CLASS_OF[identifier]()
         if inspect.isfunction(identifier) and identifier in losses.FUNCTIONS:
             if identifier.__name__ in KNOWN:
                 return KNOWN[identifier.__name__]()
@@ -142,8 +148,9 @@ def deserialize(config: dict | str, custom_objects: dict | None = None) -> Metri
     if isinstance(config, str):
         return get(custom.get(config, config))
     name = config.get("class_name")
-    if name == "MetricFunction":
-        return MetricFunction.from_config(config.get("config") or {}, custom)
+    wrapping = {c.__name__: c for c in (MeanMetricWrapper, MetricFunction)}
+    if name in wrapping:
+        return wrapping[name].from_config(config.get("config") or {}, custom)
     known = {**KNOWN, **custom}
     if not isinstance(name, str) or name not in known:
         raise spelling.unknown("metric", name, known)

@@ -284,3 +284,17 @@ class MetricFunction(Metric):
             raise ValueError(f"The metric is the Python function {name!r}, which no file can hold: give it in "
                              "custom_objects.")
         return cls(custom_objects[name], **config)
+
+
+class MeanMetricWrapper(MetricFunction):
+    """`MetricFunction` with Keras's name and arguments: the mean of ``fn(y_true, y_pred, **kwargs)`` over rows.
+
+    Examples
+    --------
+    >>> MeanMetricWrapper(lambda y_true, y_pred, power: abs(y_true - y_pred) ** power, power=2.0)([1.0], [4.0])
+    9.0
+    """
+
+    def __init__(self, fn: Callable[..., Tensor], name: str | None = None, dtype=None, **kwargs: Any):
+        super().__init__(fn, name, **kwargs)
+        Metric.__init__(self, self.name, dtype)

@@ -206,7 +206,9 @@ CASES = [
         ("SpatialDropout2D", lambda **k: layers.SpatialDropout2D(0.4, **k), [(4, 3, 2, 5)],
          [(None, (2, 3, 4), "4 axes")]),
         ("SpatialDropout2D-first", lambda **k: layers.SpatialDropout2D(0.4, "channels_first", **k), [(4, 3, 2, 5)],
-         []))),
+         []),
+        ("SpatialDropout3D", lambda **k: layers.SpatialDropout3D(0.4, **k), [(4, 3, 2, 2, 5)],
+         [(None, (2, 3, 4, 5), "5 axes")]))),
     Case("WeightNormalization", lambda **k: layers.WeightNormalization(
         layers.Dense(7, name="inner", dtype=k.get("dtype")), **k), [(5, 3), (17, 16)], weight_normalized),
     Case("ActivityRegularization", lambda **k: layers.ActivityRegularization(0.1, 0.2, **k), [(5, 3)],

@@ -59,6 +59,10 @@ def test_spatial_dropout_takes_whole_features():
     assert (y == y[:, :1, :1]).all() and 0.3 < (y == 0).mean() < 0.7
     y = layers.SpatialDropout2D(0.5, "channels_first", seed=1)(np.ones((20, 8, 3, 4)), training=True)
     assert (y == y[:, :, :1, :1]).all() and 0.3 < (y == 0).mean() < 0.7
+    y = layers.SpatialDropout3D(0.5, seed=1)(np.ones((20, 2, 3, 4, 8)), training=True)
+    assert (y == y[:, :1, :1, :1]).all() and 0.3 < (y == 0).mean() < 0.7
+    y = layers.SpatialDropout3D(0.5, "channels_first", seed=1)(np.ones((20, 8, 2, 3, 4)), training=True)
+    assert (y == y[:, :, :1, :1, :1]).all() and 0.3 < (y == 0).mean() < 0.7
 
 
 def noisy_model():

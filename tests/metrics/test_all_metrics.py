@@ -51,6 +51,15 @@ CASES = [  # class, arguments, y_true, y_pred
     ("KLDivergence", {}, P4[::-1], P4), ("Poisson", {}, abs(T), abs(Y)), ("LogCoshError", {}, T, Y),
     ("CosineSimilarity", {}, T, Y), ("MeanAbsolutePercentageError", {}, T, Y),
     ("MeanSquaredLogarithmicError", {}, abs(T), abs(Y)),
+    ("PearsonCorrelation", {}, T, Y), ("ConcordanceCorrelation", {}, T, Y),
+    ("ConcordanceCorrelation", {"axis": 1}, T.reshape(N, 3), Y),
+]
+ROW_FUNCTIONS = [
+    ("binary_accuracy", {}, GRID, PGRID), ("binary_accuracy", {"threshold": 0.2}, GRID, PGRID),
+    ("categorical_accuracy", {}, HOT, P4), ("sparse_categorical_accuracy", {}, LABELS, P4),
+    ("top_k_categorical_accuracy", {"k": 2}, HOT, P4), ("sparse_top_k_categorical_accuracy", {"k": 2}, LABELS, P4),
+    ("pearson_correlation", {}, T, Y), ("concordance_correlation", {}, T, Y),
+    ("mean_squared_error", {}, T, Y), ("sparse_categorical_crossentropy", {}, LABELS, P4),
 ]
 IDS = [f"{name}-{'-'.join(map(str, arguments.values()))}-{i}" for i, (name, arguments, *_) in enumerate(CASES)]
 
@@ -126,6 +135,38 @@ def test_perfect_and_no_predictions():
     assert metrics.Precision()([0, 1], [0.1, 0.2]) == 0 and metrics.Recall()([0, 0], [0.9, 0.8]) == 0
     assert metrics.TopKCategoricalAccuracy(1)(np.eye(2), [[np.nan, 0], [0, 1]]) == 0.5
     assert metrics.R2Score()([[2.0], [2.0]], [[1.0], [3.0]]) == 0
+
+
+@pytest.mark.parametrize("case", ROW_FUNCTIONS, ids=lambda case: case[0])
+def test_functions_of_rows_are_kerass(keras, case):
+    name, arguments, t, y = case
+    ours = getattr(metrics, name)(t, y.astype(np.float32), **arguments)
+    theirs = getattr(keras.metrics, name)(t, y.astype(np.float32), **arguments)
+    np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
+
+
+def test_functions_of_rows_and_wrappers_in_fit():
+    model = fastnn.Sequential([fastnn.Input((4,)), fastnn.layers.Dense(4, "softmax")])
+
+    def wrong(y_true, y_pred, by=1.0):
+        return abs(y_true[..., None] - y_pred[..., :1]) * by
+
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[
+        metrics.sparse_categorical_accuracy, metrics.sparse_top_k_categorical_accuracy,
+        metrics.MeanMetricWrapper(wrong, name="twice", by=2.0), metrics.MeanMetricWrapper(wrong, name="once")])
+    logs = model.evaluate(P4, LABELS, verbose=0, return_dict=True)
+    assert logs["sparse_top_k_categorical_accuracy"] == 1
+    p = model.predict(P4)
+    assert logs["sparse_categorical_accuracy"] == pytest.approx((p.argmax(1) == LABELS).mean())
+    assert logs["twice"] == pytest.approx(2 * logs["once"]) == pytest.approx(2 * abs(LABELS - p[:, 0]).mean(), rel=1e-5)
+    again = metrics.deserialize(metrics.serialize(metrics.MeanMetricWrapper(wrong, by=3.0)), {"wrong": wrong})
+    assert type(again) is metrics.MeanMetricWrapper and again.arguments == {"by": 3.0} and again.name == "wrong"
+
+
+@pytest.mark.parametrize("axis", [0, 2, -2, 1.0])
+def test_correlations_run_along_what_is_there(axis):
+    with pytest.raises(ValueError, match="axis"):
+        metrics.PearsonCorrelation(axis=axis)(T, Y)
 
 
 def test_sum(keras):
