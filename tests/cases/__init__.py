@@ -15,7 +15,7 @@ import numpy as np
 from fastnn.kernels.spec import Kernel
 
 FAMILIES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments",
-            "segments", "data")
+            "segments", "factored", "data")
 EPS = float(np.finfo(np.float32).eps)
 
 
