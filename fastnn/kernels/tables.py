@@ -12,7 +12,8 @@ from importlib.util import find_spec
 
 from .spec import KERNELS, Kernel
 
-NATIVE_MODULES = (
+#: families of kernels: a module of that name holds their specs, one of `native` and one of `numba` their forms
+FAMILIES = (
     "elementwise",
     "reduce",
     "dense",
@@ -23,6 +24,7 @@ NATIVE_MODULES = (
     "optim",
     "moments",
     "segments",
+    "factored",
     "data",
     "embedding",
     "attention",
@@ -95,7 +97,7 @@ def has_form(backend: str, name: str) -> bool:
 def _load_native() -> None:
     if not native_available():
         raise MissingForm("The compiled modules of fastnn are not there; use fastnn.set_backend('numpy').")
-    for module in NATIVE_MODULES:
+    for module in FAMILIES:
         for name, address in import_module(f"fastnn.kernels.native.{module}").KERNELS.items():
             _forms["native"].setdefault(name, address)
     _loaded.add("native")

@@ -15,6 +15,7 @@ import inspect
 
 from .. import spelling
 from . import schedules
+from .adafactor import Adafactor
 from .adagrad import Adadelta, Adagrad
 from .adam import Adam, AdamW
 from .ftrl import Ftrl
@@ -25,14 +26,14 @@ from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-CLASSES = (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, RAdam, Lion, Ftrl, NormalizedSGD, LARS,
-           Lamb)
+CLASSES = (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, RAdam, Lion, Ftrl, Adafactor, NormalizedSGD,
+           LARS, Lamb)
 KNOWN: dict[str, type[Optimizer]] = {}  #: every name that `get` takes
 for _class in CLASSES:
     KNOWN[_class.__name__.lower()] = KNOWN[_class.__name__] = _class
 
-__all__ = ["Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "LARS", "Lamb", "Lion", "Nadam", "NormalizedSGD",
-           "Optimizer", "RAdam", "RMSprop", "SGD", "deserialize", "get", "schedules", "serialize"]
+__all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "LARS", "Lamb", "Lion", "Nadam",
+           "NormalizedSGD", "Optimizer", "RAdam", "RMSprop", "SGD", "deserialize", "get", "schedules", "serialize"]
 
 
 def get(identifier) -> Optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 import weakref
@@ -55,7 +56,7 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
     ----------
     iterations : updates done so far.
     steps_done : how often gradients were given; more than `iterations` where they are accumulated.
-    slots : slot name -> 1-D array, laid out as `arena`.
+    slots : slot name -> 1-D array, laid out as `arena` or, where `slot_shape` says so, by `slot_places`.
     arena : where the variables stand; ``None`` before `build`.
 
     Notes
@@ -194,6 +195,10 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
     def _zeroed(self, size: int, variables: list[Variable]) -> dict[str, np.ndarray]:
         dtype = variables[0].dtype if variables else np.float32
         slots = {name: aligned_zeros(size, dtype) for name in self.all_slots}
+        if type(self).slot_shape is not Optimizer.slot_shape:
+            for name in self.slot_names:
+                ends = [start + math.prod(shape) for start, shape in self.slot_places(name, variables).values()]
+                slots[name] = aligned_zeros(max(ends, default=0), dtype)
         for name in self.slot_names:
             slots[name] += self.slot_start(name)
         return slots
@@ -201,6 +206,26 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
     def slot_start(self, name: str) -> float:
         """What a slot holds before the first update."""
         return 0.0
+
+    def slot_shape(self, name: str, v: Variable) -> tuple[int, ...] | None:
+        """The shape of a variable's part of a slot, its own by default; None if it has no part in it.
+
+        A class that overrides this lays its slots out by `slot_places`, not as the arena.
+        """
+        return v.shape
+
+    def slot_places(self, name: str, variables: list[Variable] | None = None) -> dict[int, tuple[int, tuple[int, ...]]]:
+        """id of a variable -> (first element, shape) of its part of a slot."""
+        variables = self._variables if variables is None else variables
+        if name not in self.slot_names or type(self).slot_shape is Optimizer.slot_shape:
+            return {id(v): (v.offset, v.shape) for v in variables}
+        places, end = {}, 0
+        for v in variables:
+            shape = self.slot_shape(name, v)
+            if shape is not None:
+                places[id(v)] = (end, shape)
+                end += padded(math.prod(shape), v.dtype.itemsize)
+        return places
 
     def _check_variables(self, variables: list[Variable]) -> None:
         for v in variables:

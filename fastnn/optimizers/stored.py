@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import weakref
@@ -21,8 +22,8 @@ class Stored:
     steps_done: int
     slots: dict[str, np.ndarray]
 
-    def _places(self) -> dict[str, tuple[str, Variable]]:
-        """Name in files -> (slot, variable)."""
+    def _places(self) -> dict[str, tuple[str, int, tuple[int, ...]]]:
+        """Name in files -> (slot, first element, shape)."""
         kind, names, seen = snake(type(self).__name__), [], set()
         for v in self._variables:
             path, n = v.path, 1
@@ -30,8 +31,12 @@ class Stored:
                 path, n = f"{v.path}_{n}", n + 1
             seen.add(path)
             names.append(path)
-        return {f"{kind}/{slot}/{path}": (slot, v) for slot in self.all_slots
-                for path, v in zip(names, self._variables)}
+        found = {}
+        for slot in self.all_slots:
+            places = self.slot_places(slot)
+            found |= {f"{kind}/{slot}/{path}": (slot, *places[id(v)]) for path, v in zip(names, self._variables)
+                      if id(v) in places}
+        return found
 
     def get_state(self) -> dict[str, np.ndarray]:
         """What must be stored to go on later: slots per variable, `iterations`, the rate if it is a number.
@@ -48,8 +53,8 @@ class Stored:
             state["accumulated"] = np.array(self.steps_done % self.gradient_accumulation_steps, np.int64)
         if self.schedule is None:
             state["learning_rate"] = np.array(self._rate, np.float64)
-        for name, (slot, v) in self._places().items():
-            state[name] = self.slots[slot][v.offset : v.offset + v.size].reshape(v.shape).copy()
+        for name, (slot, start, shape) in self._places().items():
+            state[name] = self.slots[slot][start : start + math.prod(shape)].reshape(shape).copy()
         return state
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -69,19 +74,19 @@ class Stored:
         if missing:
             raise ValueError(f"The state for {self.name} lacks {missing[0]!r}.")
         values = {}
-        for name, (_, v) in places.items():
+        for name, (slot, _, shape) in places.items():
             value = np.asarray(state[name])
-            if value.shape != v.shape or value.dtype.kind not in "fiu":
+            if value.shape != shape or value.dtype.kind not in "fiu":
                 raise ValueError(f"{name} has shape {value.shape} and dtype {value.dtype} in the state; "
-                                 f"{self.name} needs {v.shape} and {v.dtype}.")
+                                 f"{self.name} needs {shape} and {self.slots[slot].dtype}.")
             values[name] = value
         iterations = checks.count(self.name, "iterations", state["iterations"])
         accumulated = checks.count(self.name, "accumulated", state.get("accumulated", 0))
         rate = self._rate
         if self.schedule is None and "learning_rate" in state:
             rate = checks.at_least_zero(self.name, "learning_rate", state["learning_rate"])
-        for name, (slot, v) in places.items():
-            self.slots[slot][v.offset : v.offset + v.size] = values[name].reshape(-1)
+        for name, (slot, start, shape) in places.items():
+            self.slots[slot][start : start + math.prod(shape)] = values[name].reshape(-1)
         self.iterations, self._rate = iterations, rate
         self.steps_done += accumulated
 

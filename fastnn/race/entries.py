@@ -21,6 +21,7 @@ from ..kernels import (
     elementwise,
     embedding,
     errors,
+    factored,
     loss,
     metric,
     moments,
@@ -157,6 +158,19 @@ def by_segment(kernel: Kernel):
             made.setdefault(name, positive(rng, n) if name == "v" else normal(rng, n))
         if "segments" in kernel.attrs:
             made.update({name: positive(rng, len(rows)) for name in ("partial", "u", "w")})
+        return tuple(made[name] for name in kernel.inputs)
+    return make
+
+
+def factors_of_squares(kernel: Kernel):
+    """Inputs of Adafactor's kernels for one matrix."""
+    def make(rng: Rng, attrs: Mapping, rows: int, columns: int) -> tuple:
+        stripes = -(-rows // factored.STRIPE)
+        shapes = {"g": (1, rows, columns), "w": (1, rows, columns), "rows": (1, rows), "columns": (1, stripes, columns),
+                  "r": (1, rows), "c": (1, columns), "row": (1, rows), "column": (1, columns), "u2": (stripes,),
+                  "w2": (stripes,), "scale": (1,)}
+        made: dict[str, Any] = {n: normal(rng, *s) if n in "gw" else positive(rng, *s) for n, s in shapes.items()}
+        made |= {"rate": np.float64(1e-3), "keep": np.float64(0.9), "decay": None}
         return tuple(made[name] for name in kernel.inputs)
     return make
 
@@ -359,6 +373,14 @@ def _table() -> list[Entry]:
             normal(rng, rows, columns), rng.integers(0, 1024, rows).astype(np.int32)), ROWS, {"rows": 1024},
             terms=_down),
         Entry(embedding.whole_numbers, flat(lambda rng, n: rng.integers(0, 1000, n).astype(np.float32)), FLAT),
+    ]
+    made += [Entry(k, factors_of_squares(k), ROWS, terms=lambda rows, columns: 32 + columns / 8) for k in (
+        factored.factored_squares, factored.factored_average, factored.factored_lengths, factored.factored_sgd)]
+    made += [
+        Entry(factored.factored_scale, factors_of_squares(factored.factored_scale), ROWS, {},
+              lambda rows, columns: {"count": rows * columns}, lambda rows, columns: 32),
+        Entry(factored.adafactor, lambda rng, attrs, n: (normal(rng, n), np.float64(0.9), np.float64(1e-3),
+                                                         normal(rng, n), positive(rng, n), None), FLAT, terms=_all),
     ]
     updates = {optim.clip_inplace: {"limit": 1.0}, optim.l2_grad_inplace: {"coefficient": 1e-4}}
     made += [Entry(k, update(k), FLAT, updates.get(k, {})) for k in (

@@ -13,22 +13,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.spec import Kernel
+from fastnn.kernels.tables import FAMILIES
 
-FAMILIES = (
-    "elementwise",
-    "reduce",
-    "dense",
-    "activation",
-    "norm",
-    "dropout",
-    "loss",
-    "optim",
-    "moments",
-    "segments",
-    "data",
-    "embedding",
-    "attention",
-)
 EPS = float(np.finfo(np.float32).eps)
 
 

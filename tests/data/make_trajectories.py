@@ -76,6 +76,8 @@ def keras_steps(text, values, grads):
     import keras
 
     keras.config.set_floatx("float64")
+    tensor = keras.src.backend.convert_to_tensor
+    keras.src.backend.numpy.mean = lambda x, **more: jax.numpy.mean(tensor(x), **more)  # Keras's own is in float32
     optimizer = eval(text, {"keras": keras.optimizers,
                             "falling": lambda first: keras.optimizers.schedules.ExponentialDecay(first, 1, 0.9)})
     made = [keras.Variable(v.astype(np.float64), dtype="float64") for v in values]

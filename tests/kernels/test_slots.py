@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fastnn.kernels.spec import KERNELS
-from fastnn.kernels.tables import NATIVE_MODULES
+from fastnn.kernels.tables import FAMILIES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: where the .pyx files may stand: named, beside the tests, or where `make test` copies them
@@ -82,12 +82,12 @@ def source(module: str) -> str:
     return (SOURCES / f"{module}.pyx").read_text()
 
 
-@pytest.mark.parametrize("module", NATIVE_MODULES)
+@pytest.mark.parametrize("module", FAMILIES)
 def test_names_and_order_are_those_of_the_spec(module):
     assert mismatches(source(module)) == []
 
 
-@pytest.mark.parametrize("module", NATIVE_MODULES)
+@pytest.mark.parametrize("module", FAMILIES)
 def test_all_kernels_of_the_module_are_seen(module):
     """What the expressions don't match is not checked, so they must match everything in the table."""
     text = source(module)

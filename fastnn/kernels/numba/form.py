@@ -28,21 +28,6 @@ from typing import Any
 from ..broadcast import Broadcast
 from ..spec import BLOCK, KERNELS, Kernel
 
-MODULES = (
-    "elementwise",
-    "reduce",
-    "dense",
-    "activation",
-    "norm",
-    "dropout",
-    "loss",
-    "optim",
-    "moments",
-    "segments",
-    "data",
-    "embedding",
-    "attention",
-)
 TYPES = ("f4", "f8", "i4", "i8", "u1", "u2", "u4", "u8", "i1", "i2", "f2")
 ABI = ("buf", "dim", "attr", "first", "last")
 
@@ -214,7 +199,9 @@ def _add(made: Form) -> None:
 def forms() -> dict[str, Form]:
     """Every Numba form by its kernel's name; nothing is compiled by this."""
     with _lock:
-        for module in MODULES:
+        from ..tables import FAMILIES
+
+        for module in FAMILIES:
             import_module(f"{__package__}.{module}")
         return _forms
 
