@@ -87,6 +87,15 @@ static inline void whole(const fnn_line *line)
         line->call.kernel(line->call.buf, line->call.dim, line->call.attr, 0, line->tiles);
 }
 
+static inline void whole_step(const fnn_program *p)
+{
+    for (const fnn_line *line = p->lines, *last = line + p->line_count; line < last; line++)
+        whole(line);
+}
+
+/* After how many steps to look at the clock again. */
+static inline int64_t steps_per_look(const fnn_program *p) { return clamp(CLOCK_NS / (p->step_ns + 1), 1, 16); }
+
 static inline void feed(const fnn_program *p, char *const *rows, int64_t row)
 {
     for (int64_t i = 0; i < p->feed_count; i++) {
@@ -146,14 +155,13 @@ int64_t fnn_run(fnn_program *p, int64_t steps, char *const *rows, int64_t offset
     int status = enter(p, &threads, &mode);
     if (status)
         return status;
-    int64_t now = os_now_ns(), every = clamp(CLOCK_NS / (p->step_ns + 1), 1, 16), next = every, s = 0;
+    int64_t now = os_now_ns(), every = steps_per_look(p), next = every, s = 0;
     int64_t end = budget < 1e9 ? now + (int64_t)(budget * 1e9) : INT64_MAX;
     int alone = threads < 2 || fnn_team_crowded(now), warm = threads > 1 && fnn_team_warm(now);
     for (;;) {
         feed(p, rows, offset + s);
         if (alone)
-            for (const fnn_line *line = p->lines, *last = line + p->line_count; line < last; line++)
-                whole(line);
+            whole_step(p);
         else
             for (const fnn_level *level = p->levels, *last = level + p->level_count; level < last; level++) {
                 const fnn_line *lines = p->lines + level->first;
@@ -178,6 +186,38 @@ int64_t fnn_run(fnn_program *p, int64_t steps, char *const *rows, int64_t offset
         }
     }
     leave(p, threads, mode);
+    return s;
+}
+
+int fnn_shares(fnn_program *p, int threads)
+{
+    if (own(p))
+        return 0;
+    plan(p, threads);
+    atomic_store(&p->running, 0);
+    return p->shared;
+}
+
+int64_t fnn_run_alone(fnn_program *p, int64_t steps, char *const *rows, int64_t offset, int64_t end)
+{
+    if (own(p))
+        return FNN_BUSY;
+    if (!p->planned)
+        plan(p, 1);
+    int64_t every = steps_per_look(p), next = every, s = 0;
+    for (;;) {
+        feed(p, rows, offset + s);
+        whole_step(p);
+        fetch(p, rows, offset + s);
+        if (++s == steps)
+            break;
+        if (s >= next) {
+            next = s + every;
+            if (os_now_ns() >= end)
+                break;
+        }
+    }
+    atomic_store(&p->running, 0);
     return s;
 }
 

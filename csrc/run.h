@@ -40,7 +40,14 @@ enum { FNN_NO_MEMORY = -1, FNN_BUSY = -2 };
  * nothing was done. */
 int64_t fnn_run(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int threads, double budget);
 
-/* The same without a budget, each call alone (its tiles over the team) with the clock around it. */
+/* The same on the calling thread, which has the scratch memory and the rounding mode already, until the clock
+ * (fnn_now_ns) shows `end`. */
+int64_t fnn_run_alone(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int64_t end);
+
+/* Whether some level is worth more than one of so many threads. */
+int fnn_shares(fnn_program *program, int threads);
+
+/* The same as fnn_run without a budget, each call alone (its tiles over the team) with the clock around it. */
 int64_t fnn_profile(fnn_program *program, int64_t steps, char *const *rows, int64_t offset, int threads);
 
 /* Whether n floats are all finite. */

@@ -57,6 +57,10 @@ def __getattr__(name: str):
         from importlib import import_module
 
         return import_module(f"{__name__}.{name}")
+    if name == "sweep":
+        from .sweeps import sweep
+
+        return sweep
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 
@@ -64,4 +68,4 @@ __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activat
            "check_kernel", "constraints", "cpu_info", "datasets", "elementwise", "files", "get_backend",
            "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers", "losses", "lr_find",
            "metrics", "models", "ops", "optimizers", "program", "race", "regularizers", "roofline", "set_backend",
-           "set_num_threads", "sklearn", "traced", "update_rule", "utils", "value_and_grad"]
+           "set_num_threads", "sklearn", "sweep", "traced", "update_rule", "utils", "value_and_grad"]

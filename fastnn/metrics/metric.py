@@ -98,8 +98,9 @@ class Metric:
 
     def update(self, total, count) -> None:
         """Take in what `emit` gave: numbers, or arrays with one element for each step."""
-        self.total += float(np.sum(total, dtype=np.float64))
-        self.count += float(np.sum(count, dtype=np.float64))
+        # one after the other: however many steps come at a time, the sums have the same bits
+        self.total = float(np.cumsum(np.append(self.total, total), dtype=np.float64)[-1])
+        self.count = float(np.cumsum(np.append(self.count, count), dtype=np.float64)[-1])
 
     def result(self) -> float:
         """The mean of all that came in; 0 if nothing did, as in Keras."""

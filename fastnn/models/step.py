@@ -75,10 +75,10 @@ class StepProgram:
 
     The step gathers rows `index` of the sources, runs the model, the losses and the metrics, and in
     training takes gradients and applies the optimizer. Fetches: "loss" and, for each metric, its
-    total and weight.
+    total and weight. `make` makes the program from the graph.
     """
 
-    def __init__(self, model, data, batch: int, training: bool):
+    def __init__(self, model, data, batch: int, training: bool, make: Callable[[Graph], Any] = Program):
         self.names: list[tuple[str, Any, str, float | None]] = []  # (key, metric, number of its fetches, fixed weight)
         self.parts: dict[str, str] = {}  # key in the logs -> fetch, for the losses of several outputs
         graph = Graph(f"{model.name} {'training' if training else 'evaluation'} step, batch {batch}")
@@ -87,7 +87,7 @@ class StepProgram:
         with graph.active():
             self._trace(graph, model, data, batch, training)
         self.batch = batch
-        self.program = Program(graph)
+        self.program = make(graph)
 
     def _trace(self, graph: Graph, model, data, batch: int, training: bool) -> None:
         index = graph.feed("index", (batch,), np.int64)

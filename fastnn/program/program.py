@@ -28,6 +28,14 @@ class StaleProgram(RuntimeError):
     """A variable of the program moved in memory since it was planned: build the program again."""
 
 
+def step_table(scalars: list, first: int, steps: int) -> np.ndarray:
+    """The values of a graph's (scalar, tensor) pairs in steps first..first+steps-1, one row for each step."""
+    table = np.empty((steps, max(1, len(scalars))))
+    for i, (scalar, _) in enumerate(scalars):
+        table[:, i] = scalar.table(first, steps)
+    return table
+
+
 class Program:
     """The calls of a graph, in levels, over memory that was laid out beforehand.
 
@@ -145,10 +153,7 @@ class Program:
 
     def table(self, steps: int) -> np.ndarray:
         """The step table: one row of scalars for each of the next steps, shape (steps, scalars)."""
-        table = np.empty((steps, max(1, len(self.scalars))))
-        for i, (scalar, _) in enumerate(self.scalars):
-            table[:, i] = scalar.table(self.step, steps)
-        return table
+        return step_table(self.scalars, self.step, steps)
 
     def _calibrate(self, table, feeds, offset) -> None:
         """Let the executor time a few of these steps, so that it knows which calls are worth sharing out."""

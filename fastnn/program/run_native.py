@@ -34,20 +34,27 @@ class NativeRun:
 
         self.program = program
         self._places: dict[str, list[tuple[int, int]]] = {}  # source -> (call, slot)
-        self.executor = core.Executor([self._describe(i, c) for i, c in enumerate(program.calls)],
-                                      self._copies(program.feeds, scalars=True), self._copies(program.fetches))
+        for i, call in enumerate(program.calls):
+            for slot, t in enumerate((*call.outputs, *call.inputs)):
+                if t is not None and t.memory.source:
+                    self._places.setdefault(t.memory.name, []).append((i, slot))
+        self.executor = core.Executor(*self.described())
         self._feed_names, self._fetch_names = list(program.feeds), list(program.fetches)
         own = (c.kernel.own_form for call in program.calls for c in (call, call.then) if c is not None)
         self._own_forms = {id(f): f for f in own if f is not None}.values()
 
-    def _describe(self, i: int, call: Call):
+    def described(self) -> tuple[list, list, list]:
+        """The program as an `Executor` takes it: calls, feeds and fetches, in addresses and numbers."""
+        program = self.program
+        return ([self.describe(i, c) for i, c in enumerate(program.calls)],
+                self._copies(program.feeds, scalars=True), self._copies(program.fetches))
+
+    def describe(self, i: int, call: Call) -> tuple:
+        """One call, at place i of the program, as an `Executor` takes it."""
         kernel, level = call.kernel, self.program.levels[i]
         seconds, tiles = estimate(call), int(kernel.tiles(call))
         grain = max(1, min(tiles, int(np.ceil(CLAIM_SECONDS * tiles / max(seconds, 1e-9)))))
         then = self._plain(call.then) if call.then else None
-        for slot, t in enumerate((*call.outputs, *call.inputs)):
-            if t is not None and t.memory.source:
-                self._places.setdefault(t.memory.name, []).append((i, slot))
         return (*self._plain(call), tiles, grain, level, int(kernel.scratch(call)), seconds, then,
                 self.program.address(call.gate) if call.gate is not None else 0)
 

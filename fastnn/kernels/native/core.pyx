@@ -44,6 +44,19 @@ cdef extern from "run.h" nogil:
     int64_t fnn_profile(fnn_program *program, int64_t steps, char **rows, int64_t offset, int threads)
     int64_t fnn_set_costs(fnn_program *program, const double *ns)
     int64_t fnn_run_line(fnn_program *program, int64_t line, int threads)
+cdef extern from "joined.h" nogil:
+    ctypedef struct fnn_stretch:
+        fnn_program *program
+        int64_t steps
+        char **rows
+    ctypedef struct fnn_member:
+        const fnn_stretch *stretches
+        int64_t count, at, done
+    ctypedef struct fnn_joined:
+        fnn_member *members
+        int64_t count
+        size_t scratch
+    int64_t fnn_run_joined(fnn_joined *joined, int threads, double budget)
 cdef extern from "os.h" nogil:
     void *os_alloc(size_t bytes)
     void os_free(void *p)
@@ -308,11 +321,109 @@ cdef class Executor:
         return rows
 
     cdef int64_t _checked(self, int64_t done) except -1:
-        if done == FNN_BUSY:
-            raise RuntimeError("This program is running in another thread; a program can run once at a time.")
-        if done == FNN_NO_MEMORY:
-            raise MemoryError(f"No memory for the {self.p.scratch} bytes of scratch memory that a thread needs.")
-        return done
+        return checked(done, self.p.scratch)
+
+
+cdef int64_t checked(int64_t done, size_t scratch) except -1:
+    if done == FNN_BUSY:
+        raise RuntimeError("This program is running in another thread; a program can run once at a time.")
+    if done == FNN_NO_MEMORY:
+        raise MemoryError(f"No memory for the {scratch} bytes of scratch memory that a thread needs.")
+    return done
+
+
+cdef class Joined:
+    """Programs that have nothing to do with one another, run side by side: each by one thread at a time.
+
+    A member is a list of stretches, so many steps of a program each, that are run one after another. Threads take
+    members as they get free, a few milliseconds each, so they never wait for one another.
+
+    Parameters
+    ----------
+    executors : the programs.
+    stretches : int64 array (n, 3), the members' stretches one member after another: which of the executors, how many
+        steps, and where in `addresses` those of its feeds and then of its fetches begin.
+    counts : int64 array, how many of the stretches are each member's.
+    addresses : int64 array; of each feed and fetch the row of the stretch's first step, 0 for one left as it is.
+
+    Whoever makes this sees to it that no two members write what the other reads or writes, and keeps all memory behind
+    the addresses alive.
+    """
+
+    cdef fnn_joined j
+    cdef void *memory
+    cdef object kept
+    cdef bint busy
+
+    def __cinit__(self, list executors, int64_t[:, ::1] stretches, int64_t[::1] counts, int64_t[::1] addresses):
+        cdef int64_t n = stretches.shape[0], i, first, width, total = 0
+        cdef Executor executor
+        cdef char *at
+        if stretches.shape[1] != 3:
+            raise ValueError(f"stretches must have 3 columns; got {stretches.shape[1]}.")
+        for i in range(counts.shape[0]):
+            if counts[i] < 0:
+                raise ValueError(f"Member {i} can't have {counts[i]} stretches.")
+            total += counts[i]
+        if total != n:
+            raise ValueError(f"The members have {total} stretches, but {n} came.")
+        cdef size_t need = counts.shape[0] * sizeof(fnn_member) + n * sizeof(fnn_stretch) + 64
+        self.memory = os_alloc(need)
+        if self.memory == NULL:
+            raise MemoryError(f"No memory for {n} stretches ({need} bytes).")
+        memset(self.memory, 0, need)
+        at = <char *> self.memory
+        cdef fnn_stretch *all = <fnn_stretch *> carve(&at, n * sizeof(fnn_stretch))
+        self.j.members = <fnn_member *> carve(&at, counts.shape[0] * sizeof(fnn_member))
+        self.j.count = counts.shape[0]
+        self.kept = (executors, addresses)
+        for i in range(n):
+            if not 0 <= stretches[i, 0] < len(executors) or stretches[i, 1] < 1:
+                raise ValueError(f"Stretch {i} is not well formed: {stretches[i, 1]} steps of program "
+                                 f"{stretches[i, 0]}, of which there are {len(executors)}.")
+            executor = executors[stretches[i, 0]]
+            first, width = stretches[i, 2], executor.p.feed_count + executor.p.fetch_count
+            if not 0 <= first <= addresses.shape[0] - width:
+                raise ValueError(f"Stretch {i} needs {width} addresses from number {first} on, but there are "
+                                 f"{addresses.shape[0]}.")
+            all[i].program, all[i].steps = executor.p, stretches[i, 1]
+            all[i].rows = <char **> &addresses[0] + first if width else NULL
+            self.j.scratch = max(self.j.scratch, executor.p.scratch)
+        first = 0
+        for i in range(self.j.count):
+            self.j.members[i].stretches, self.j.members[i].count = all + first, counts[i]
+            first += counts[i]
+
+    def __dealloc__(self):
+        os_free(self.memory)
+
+    def __len__(self):
+        return self.j.count
+
+    def run(self, int threads, double budget_seconds):
+        """Go on for about so long, without the GIL; returns how many members have not come to their end.
+
+        The result is the same to the bit for any number of threads.
+        """
+        cdef int64_t left
+        if self.busy:
+            raise RuntimeError("These programs are running in another thread; they can run once at a time.")
+        self.busy = True
+        with nogil:
+            left = fnn_run_joined(&self.j, threads, budget_seconds)
+        self.busy = False
+        return checked(left, self.j.scratch)
+
+    def done(self):
+        """The number of steps that each member has done."""
+        cdef int64_t i, k, steps
+        found = []
+        for i in range(self.j.count):
+            steps = self.j.members[i].done
+            for k in range(self.j.members[i].at):
+                steps += self.j.members[i].stretches[k].steps
+            found.append(steps)
+        return found
 
 
 cdef double nanoseconds(seconds) except -1:
