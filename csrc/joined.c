@@ -54,23 +54,23 @@ static void work(void *const *buf, const int64_t *dim, const double *attr, int64
     crew *c = buf[0];
     int64_t now = os_now_ns();
     (void)dim, (void)attr, (void)first, (void)last;
-    while (now < c->end && !atomic_load(&c->status)) {
+    do {
         fnn_member *m = take(c);
         if (!m)
             return;
-        int64_t end = now + SLICE_NS < c->end ? now + SLICE_NS : c->end, n = 0;
-        while (n >= 0 && !finished(m) && now < end) {
+        int64_t end = now + SLICE_NS < c->end ? now + SLICE_NS : c->end, n;
+        do { /* one step at least, so that every call goes on */
             const fnn_stretch *s = &m->stretches[m->at];
             n = advance(m, fnn_run_alone(s->program, s->steps - m->done, s->rows, m->done, end));
             now = os_now_ns();
-        }
+        } while (n >= 0 && !finished(m) && now < end);
         if (n < 0)
             atomic_store(&c->status, n);
         if (finished(m))
             atomic_fetch_sub(&c->left, 1);
         else
             atomic_store(&m->taken, 0);
-    }
+    } while (now < c->end && !atomic_load(&c->status));
 }
 
 /* Fewer members than threads, and steps that threads can share: one after another, each with the whole team. */

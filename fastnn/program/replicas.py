@@ -20,39 +20,37 @@ from .variable import aligned_zeros
 
 
 class Replica:
-    """The program of a graph, ready to be run beside others.
+    """The program of a graph, ready to be run beside others; the graph itself is not kept.
 
     Attributes
     ----------
-    graph : what was traced for it.
     program : the `Program` whose plan it has; its own one on the NumPy backend.
     executor : its own native executor, or None on the NumPy backend.
-    fetches : name -> Tensor.
+    fetches : name -> Tensor, of the program's graph.
+    scalars : the (scalar, tensor) pairs of its own graph.
+    touched, written : arrays that outlive its steps: those that they read or write, and those that they write.
     """
 
     def __init__(self, graph: Graph, program: Program, executor=None, workspace: np.ndarray | None = None):
-        self.graph, self.program = graph, program
-        self.executor, self.workspace = executor, workspace
-        self.fetches = graph.fetches
+        self.program, self.executor, self.workspace = program, executor, workspace
+        self.fetches = program.fetches
+        self.scalars, self._after = [(s, None) for s, _ in graph.scalars], graph.after
+        self.written = _lasting(t for c in graph.calls for t in c.outputs)
+        self.touched = _lasting(t for c in graph.calls for t in (*c.outputs, *c.inputs) if t is not None)
 
     def table(self, first: int, steps: int) -> np.ndarray:
         """The step table from step `first` on; see `Program.table`."""
-        return step_table(self.graph.scalars, first, steps)
+        return step_table(self.scalars, first, steps)
 
     def advance(self, done: int) -> None:
         """Tell those who count that so many steps were done."""
-        for tell in self.graph.after:
+        for tell in self._after:
             tell(done)
 
-    def written(self) -> list[np.ndarray]:
-        """Arrays that its steps overwrite and that outlive them."""
-        arrays = (t.memory.array for c in self.graph.calls for t in c.outputs)
-        return list({id(a): a for a in arrays if a is not None}.values())
 
-    def touched(self) -> list[np.ndarray]:
-        """All such arrays that its steps read or write."""
-        tensors = (t for c in self.graph.calls for t in (*c.outputs, *c.inputs) if t is not None)
-        return list({id(a): a for t in tensors if (a := t.memory.array) is not None}.values())
+def _lasting(tensors) -> list[np.ndarray]:
+    memories = {id(m): m for t in tensors if (m := t.base._memory).array is not None}
+    return [m.array for m in memories.values()]
 
 
 class Outline:
@@ -84,10 +82,11 @@ class Outline:
     def _place(self, t: Tensor | None):
         if t is None:
             return None
-        at = self._places.setdefault(id(t.memory), len(self.memories))
-        if at == len(self.memories):
-            self.memories.append(t.memory)
-        return at, t.offset, t.shape, t.dtype.str
+        base, memories = t.base, self.memories
+        at = self._places.setdefault(id(base._memory), len(memories))
+        if at == len(memories):
+            memories.append(base._memory)
+        return at, base._offset, t.shape, t.dtype
 
 
 def _is_number(v: Any) -> bool:

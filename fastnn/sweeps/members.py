@@ -144,9 +144,9 @@ def group(members: list[Member], train: ArrayData, held: Held | None, order: Ord
                                (training if is_training else testing).make)
             m.steps[is_training, size] = step
             replica = step.program
-            for a in replica.written():
+            for a in replica.written:
                 _refuse_shared(written.setdefault(id(a), m), m)
-            touched.append((m, replica.touched()))
+            touched.append((m, replica.touched))
         runs = (len(order.runs(m, 0)), None if m.rows is None else len(m.rows), m.batch_size,
                 None if held is None else tuple(r.shape for r in held.runs(m)))
         key = (runs, *(id(s.program.program) if s.program.executor else m.number for s in m.steps.values()))
@@ -184,8 +184,8 @@ def give_callbacks(members: list[Member], callbacks: Any, epochs: int, steps: li
             raise ValueError(f"sweep: {type(one).__name__} can't be used here, where replicas train side by side; "
                              f"callbacks may be {known}, of which each replica gets a copy.")
     for m, count in zip(members, steps):
-        m.callbacks = CallbackList([copy.deepcopy(one) for one in given], model=m.model, verbose=0, epochs=epochs,
-                                   steps=count)
+        m.callbacks = CallbackList([copy.deepcopy(one) for one in given], add_history=True, model=m.model, verbose=0,
+                                   epochs=epochs, steps=count)
 
 
 def record(member: Member, logs: dict[str, list]) -> None:

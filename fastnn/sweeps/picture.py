@@ -12,8 +12,7 @@ from ..extras import need
 def heatmap(sweep, name: str, x: str | None, y: str | None, at: str, mode: str, ax, options: dict[str, Any]):
     """`Sweep.heatmap`."""
     if not sweep.axes:
-        raise ValueError("A heat map needs a grid, but the settings came as a list: use to_frame and a plot of your "
-                         "own.")
+        raise ValueError("A heat map needs a grid, but the settings came as a list: plot what to_frame gives.")
     pyplot = need("matplotlib.pyplot", extra="plot")
     axes = list(sweep.axes)
     for given in (x, y):

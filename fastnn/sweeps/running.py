@@ -59,7 +59,7 @@ class Block:
 
     def _tables(self, slot: tuple[bool, int]) -> np.ndarray | None:
         """The step scalars of all replicas, (replica, step, scalar), for all training steps or those of a test."""
-        if not self._replica(self.members[0], slot).graph.scalars:
+        if not self._replica(self.members[0], slot).scalars:
             return None
         count = self.trained if slot[0] else self.steps[slot]
         return np.stack([self._replica(m, slot).table(m.model.optimizer.steps_done if slot[0] else 0, count)
@@ -211,7 +211,7 @@ def epochs_at_once(groups: list[Group], order: Order, held: Held | None) -> int:
         for training, runs in ((True, order.runs(m, 0)), (False, held.runs(m) if held else [])):
             for r in runs:
                 step = m.steps[training, r.shape[1]].program
-                each = sum(t.nbytes for t in step.fetches.values()) + 16 * len(step.graph.scalars)
+                each = sum(t.nbytes for t in step.fetches.values()) + 16 * len(step.scalars)
                 rows += len(r) * each + 8 * r.size
         size += rows * len(g.members)
     return max(1, MEMORY // max(size, 1))

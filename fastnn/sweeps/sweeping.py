@@ -199,11 +199,21 @@ def _train(groups, curves: Curves, epochs: int, order: Order, held: Held | None,
                         m.logged.update((name, epoch) for name in found)
                         if m.callbacks:
                             logs[m.number] = {n: v[k] if np.ndim(v[k]) else float(v[k]) for n, v in found.items()}
-                            m.callbacks.on_epoch_end(epoch, logs[m.number])
+                            more = {n: np.array([v]) for n, v in _call(m, epoch, logs[m.number]).items()}
+                            curves.add([m], epoch, more)
+                            m.logged.update((name, epoch) for name in more)
     for m in members:
         m.model.optimizer.finalize_variable_values(m.model.trainable_variables)
         if m.callbacks:
             m.callbacks.on_train_end(logs.get(m.number))
+
+
+def _call(m: Member, epoch: int, logs: dict[str, Any]) -> dict[str, float]:
+    """The end of an epoch for the callbacks of a replica; what they add to the logs (the rate, say)."""
+    history = m.callbacks.history.history
+    before = {n: len(v) for n, v in history.items()}
+    m.callbacks.on_epoch_end(epoch, logs)
+    return {n: float(v[-1]) for n, v in history.items() if n not in logs and len(v) > before.get(n, 0)}
 
 
 def _keys(block: Block, training: bool, first: dict[tuple[bool, int], list[str]]) -> list[str]:
@@ -246,7 +256,7 @@ def _folds(cv, train: ArrayData, held, seed: int) -> list[tuple[np.ndarray, np.n
         rows = np.random.default_rng(seed).permutation(train.n)
         parts = [np.sort(part) for part in np.array_split(rows, cv)]
         pairs = [(np.sort(np.concatenate(parts[:k] + parts[k + 1 :])), parts[k]) for k in range(cv)]
-    elif hasattr(cv, "split"):
+    elif hasattr(cv, "split") and not isinstance(cv, str):
         pairs = list(cv.split(train.x[0], train.y[0] if train.y else None))
     elif hasattr(cv, "__iter__") and not isinstance(cv, str):
         pairs = list(cv)
