@@ -277,6 +277,7 @@ class Layer:
     def _call_in(self, graph: Graph, args: tuple, kwargs: dict[str, Any]):
         with graph.note(self.name):
             outputs = self.call(*args, **kwargs)
+            outputs = map_tree(lambda y: graph.variable(y) if isinstance(y, Variable) else y, outputs)
             if self.activity_regularizer is not None:
                 for y in flatten(outputs):  # divided by the batch's size, as Keras does
                     self.add_loss(self.activity_regularizer(y) * (1 / max(y.shape[0], 1)))

@@ -17,6 +17,24 @@ import inspect
 import re
 
 from .. import losses, spelling
+from ..losses import (  # noqa: F401  (in Keras they are here, too)
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
 from .accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -44,8 +62,15 @@ from .errors import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
+from .functions import (  # noqa: F401
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
 from .iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
-from .metric import Mean, Metric, MetricFunction, Sum
+from .metric import Mean, MeanMetricWrapper, Metric, MetricFunction, Sum  # noqa: F401
 from .scores import F1Score, FBetaScore, R2Score
 from .tally import Tally as Tally
 
