@@ -56,7 +56,7 @@ def _graph_of(values: Sequence[Any]) -> Graph | None:
     for x in values:
         if isinstance(x, Tensor):
             return x.graph
-    return current_graph() if any(isinstance(x, Variable) for x in values) else None
+    return current_graph() if builtins.any(isinstance(x, Variable) for x in values) else None
 
 
 def _is_number(x: Any) -> bool:
@@ -419,7 +419,7 @@ def concatenate(xs, axis: int = -1):
     (axis,) = _axes(xs[0], axis)
     for x in xs[1:]:
         same = len(x.shape) == len(xs[0].shape)
-        if not same or any(i != axis and m != n for i, (m, n) in enumerate(zip(x.shape, xs[0].shape))):
+        if not same or builtins.any(i != axis and m != n for i, (m, n) in enumerate(zip(x.shape, xs[0].shape))):
             raise ValueError(f"concatenate along axis {axis} needs equal shapes elsewhere, not {tuple(xs[0].shape)} "
                              f"and {tuple(x.shape)}.")
     while len(xs) > 1:  # in pairs, so that nothing is copied more often than log2 of their number
@@ -456,7 +456,7 @@ def take_slice(x, index):
     shape = tuple(x.shape)
     if used > len(shape) or builtins.sum(i is Ellipsis for i in index) > 1:
         raise IndexError(f"Too many indices for a tensor of shape {shape}: {index}.")
-    if not any(i is Ellipsis for i in index):
+    if not builtins.any(i is Ellipsis for i in index):
         index = (*index, Ellipsis)
     at = next(k for k, i in enumerate(index) if i is Ellipsis)
     index = (*index[:at], *[slice(None)] * (len(shape) - used), *index[at + 1 :])
@@ -488,18 +488,19 @@ def take_slice(x, index):
 @_function
 def zeros_like(x):
     """Zeros in the shape and dtype of x."""
-    return _filled(x, 0.0)
+    return _filled_with(x, 0.0)
 
 
 @_function
 def ones_like(x):
     """Ones in the shape and dtype of x."""
-    return _filled(x, 1.0)
+    return _filled_with(x, 1.0)
 
 
-def _filled(x, value):
+def _filled_with(x, value: float, shape: tuple[int, ...] | None = None):
+    """An array or tensor of one number where x is one, of its dtype and by default its shape."""
     x = _operand(x)
-    attrs = dict(value=value, shape=tuple(x.shape), dtype=str(x.dtype))
+    attrs = dict(value=value, shape=tuple(x.shape if shape is None else shape), dtype=str(x.dtype))
     graph = _graph_of((x,))
     return KERNELS["fill"](**attrs) if graph is None else graph.emit(KERNELS["fill"], (), attrs)
 
@@ -515,8 +516,10 @@ def cast(x, dtype):
     if graph is None:
         return _operand(_array(x, None)).astype(dtype)
     x = graph.tensor(x)
-    if dtype == x.dtype or dtype.kind == "b" and x.dtype.kind == "f":
+    if dtype == x.dtype:
         return x
+    if dtype.kind == "b":
+        return greater(absolute(x if x.dtype.kind == "f" else cast(x, np.float32)), 0.0)
     name = {"f": "gather_rows", "i": "gather_labels"}.get(dtype.kind)
     if name is None or dtype not in (np.dtype(np.float32), np.dtype(np.int32)):
         raise TypeError(f"In a program a tensor of {x.dtype} can't be cast to {dtype}: it can become float32 or int32.")
@@ -584,6 +587,8 @@ from .activations.elementwise import (  # noqa: E402
     threshold,
 )
 from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
+from .compositions import *  # noqa: E402, F403
+from .compositions import __all__ as _composed  # noqa: E402
 
 abs = absolute
 
@@ -596,4 +601,5 @@ __all__ = [
     "reshape", "rsqrt", "selu", "shape", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign",
     "sparse_plus", "sparse_sigmoid", "sparsemax", "sqrt", "square", "squareplus", "squeeze", "std", "stop_gradient",
     "subtract", "sum", "swish", "tanh", "tanh_shrink", "threshold", "transpose", "var", "where", "zeros_like",
+    *_composed,
 ]

@@ -294,6 +294,7 @@ class Layer:
             if self._mask_names:
                 kwargs = fill_masks(self, args, kwargs)
             outputs = self.call(*args, **kwargs)
+            outputs = map_tree(lambda y: graph.variable(y) if isinstance(y, Variable) else y, outputs)
             pass_on(self, args, kwargs, outputs)
             if self.activity_regularizer is not None:
                 for y in flatten(outputs):  # divided by the batch's size, as Keras does

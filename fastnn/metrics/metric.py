@@ -14,13 +14,13 @@ from ..losses.eager import Eager, numbers, symbolic, within
 from ..losses.loss import fixed
 from ..losses.shapes import weighted, weights_for
 from ..program.graph import Graph, Tensor, current_graph
+from ..program.variable import Variable
 
 
 class Reading(NamedTuple):
     """What a metric's `result` is inside a step: read when the steps have run."""
 
     metric: Metric
-    now: Any  #: the result as it is while the step is traced
 
 
 def _measuring() -> Graph | None:
@@ -33,14 +33,7 @@ def _readable(result: Callable) -> Callable:
     """A metric's `result` that gives a `Reading` inside a step."""
     @functools.wraps(result)
     def read(self):
-        graph = _measuring()
-        if graph is None:
-            return result(self)
-        measured, graph.measured = graph.measured, None  # a result may be made of the base's
-        try:
-            return Reading(self, result(self))
-        finally:
-            graph.measured = measured
+        return result(self) if _measuring() is None else Reading(self)
 
     return read
 
@@ -48,7 +41,9 @@ def _readable(result: Callable) -> Callable:
 class Metric:
     """A mean over rows: programs give a total and a count for each step, `result` is their quotient.
 
-    A subclass writes `rows`, on tensors.
+    A subclass writes `rows`, on tensors. One that is no mean over rows may, as in Keras, make variables with
+    `add_variable` and write `update_state` (which assigns to them) and `result`: in programs they are updated in each
+    step.
 
     Parameters
     ----------
@@ -81,8 +76,9 @@ class Metric:
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
         if dtype is not None and str(dtype) != "float32":
             raise ValueError(f"{self.name}: metrics are computed in float32; got dtype={dtype!r}.")
+        self.dtype, self._variables = "float32", []
         self._eager = Eager()
-        self.reset_state()
+        Metric.reset_state(self)  # not a subclass's, which may need what its own __init__ is yet to make
 
     @property
     def integer_labels(self) -> bool:
@@ -102,6 +98,32 @@ class Metric:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Metric:
         return cls(**config)
+
+    # ------------------------------------------------------------------ in Keras's way
+
+    def add_variable(self, shape=(), initializer="zeros", dtype=None, aggregation=None, name: str | None = None):
+        """Make a variable of this metric, which `update_state` assigns to and `reset_state` fills with zeros."""
+        from .. import initializers
+
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        value = initializers.get(initializer)(shape, dtype or "float32")
+        v = Variable(value, name=name or f"variable_{len(self._variables)}", trainable=False, dtype=dtype or "float32")
+        v.path = f"{self.name}/{v.name}"
+        self._variables.append(v)
+        return v
+
+    add_weight = add_variable
+
+    @property
+    def variables(self) -> list[Variable]:
+        """What `add_variable` made."""
+        return list(self._variables)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it has an `update_state` of its own instead of `rows`."""
+        kind = type(self)
+        return kind.update_state is not Metric.update_state and kind.emit is Metric.emit and kind.rows is Metric.rows
 
     # ------------------------------------------------------------------ in programs
 
@@ -153,6 +175,20 @@ class Metric:
     def reset_state(self) -> None:
         """Forget what came in."""
         self.total = self.count = 0.0
+        for v in self._variables:
+            v.assign(np.zeros(v.shape))
+
+    def get_state(self) -> dict[str, Any]:
+        """What came in so far, as numbers and arrays."""
+        found = {k: v for k, v in vars(self).items() if isinstance(v, int | float | np.ndarray)}
+        return found | {f"variable {i}": v.numpy() for i, v in enumerate(self._variables)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over what `get_state` gave."""
+        vars(self).update({k: v for k, v in state.items() if not k.startswith("variable ")})
+        for i, v in enumerate(self._variables):
+            if f"variable {i}" in state:
+                v.assign(state[f"variable {i}"])
 
     # ------------------------------------------------------------------ on arrays
 

@@ -227,6 +227,7 @@ def trace_own(graph: Graph, model, data, x, y: list[Tensor], weights: list[Tenso
     -------
     names : (key, metric, number of its fetches, fixed weight) of what metrics take in.
     order : log key -> key of a metric, or name of a fetch, or a number.
+    stateful : (key, metric) of those that take in nothing by fetches.
     """
     graph.measured, graph.seed = [], model._noise_seed
     step = STEPS[phase]
@@ -249,15 +250,32 @@ def trace_own(graph: Graph, model, data, x, y: list[Tensor], weights: list[Tenso
             graph.fetch(f"count{k}", count)
         names.append((key, metric, f"{k}", fixed))
     order: dict[str, Any] = {}
+    stateful: dict[str, Any] = {}
     for i, (key, value) in enumerate(logs.items()):
+        if isinstance(value, Reading) and id(value.metric) not in keys:  # made of variables, or of other metrics
+            name = keys[id(value.metric)] = f"{value.metric.name} {len(keys)}"
+            stateful[name] = value.metric
         order[str(key)] = _reported(graph, model, step, str(key), value, i, keys)
-    return names, order
+    return names, order, list(stateful.items())
+
+
+def trace_stateful(graph: Graph, metric, y: Tensor, out: Tensor, weight: Tensor | None, k: int):
+    """Trace the `update_state` of a metric that keeps variables; what metrics inside of it take in, as `names`."""
+    graph.measured = []
+    metric.update_state(y, out) if weight is None else metric.update_state(y, out, sample_weight=weight)
+    inner, graph.measured = graph.measured, None
+    names = []
+    for j, (part, total, count) in enumerate(inner):
+        graph.fetch(f"total{k}.{j}", total)
+        fixed = None if isinstance(count, Tensor) else float(count)
+        if fixed is None:
+            graph.fetch(f"count{k}.{j}", count)
+        names.append((f"{metric.name} {part.name} {id(part)}", part, f"{k}.{j}", fixed))
+    return names
 
 
 def _reported(graph: Graph, model, step: str, key: str, value, i: int, keys: dict[int, str]):
     if isinstance(value, Reading):
-        if id(value.metric) not in keys:
-            return float(value.now) if np.ndim(value.now) == 0 else value.now
         return ("metric", keys[id(value.metric)])
     if isinstance(value, Tensor):
         if value.size != 1:

@@ -104,22 +104,35 @@ class Meter:
         self.parts: dict[str, float] = {}
         self.rows = 0
         self.batches = 0
-        self.metrics: dict[str, object] = {}
+        self.metrics: dict[str, Any] = {}
+        self.shown: list[str] = []  # which of them are reported
         self.order: dict[str, Any] | None = None  # what a step of the user's reports, see `trace_own`
         self.last: dict[str, float] = {}
-        self._originals: dict[str, Any] = {}
         self._metrics_before: dict[str, dict[str, Any]] = {}
 
     def get_state(self) -> dict[str, Any]:
         """All sums, to go on with them in another process."""
-        metrics = {key: {k: v for k, v in vars(m).items() if isinstance(v, int | float | np.ndarray)}
-                   for key, m in self.metrics.items()}
+        metrics = {key: m.get_state() for key, m in self.metrics.items()}
         return {"loss": self.loss, "parts": self.parts, "last": self.last, "rows": self.rows, "batches": self.batches,
                 "metrics": {**self._metrics_before, **metrics}}
 
     def set_state(self, state: dict[str, Any]) -> None:
         self.loss, self.parts, self.last = state["loss"], dict(state["parts"]), dict(state.get("last") or {})
         self.rows, self.batches, self._metrics_before = state["rows"], state["batches"], state["metrics"]
+
+    def begin(self, step: StepProgram) -> None:
+        """Before steps run: metrics that are first met start anew.
+
+        Those of `compile` as copies, so that evaluations in several threads keep apart; those of a user's step, and
+        those that keep variables, themselves.
+        """
+        self.shown = step.shown
+        for key, metric in [*((n[0], n[1]) for n in step.names), *step.stateful]:
+            if key in self.metrics:
+                continue
+            self.metrics[key] = found = metric if step.order is not None or step.stateful else copy.copy(metric)
+            found.reset_state()
+            found.set_state(self._metrics_before.get(key, {}))
 
     def add(self, step: StepProgram, out: dict[str, np.ndarray], start: int, stop: int) -> None:
         """Take in what steps start..stop-1 fetched."""
@@ -136,34 +149,23 @@ class Meter:
             self.parts[key] = onto(self.parts.get(key, 0.0), name)
         self.rows += step.batch * (stop - start)
         self.batches += stop - start
-        for key, metric, k, fixed in step.names:
-            if key not in self.metrics:  # a copy, so that evaluations in several threads keep apart
-                self._originals[key] = metric
-                self.metrics[key] = copy.copy(metric)
-                self.metrics[key].reset_state()
-                vars(self.metrics[key]).update(self._metrics_before.get(key, {}))
+        for key, _, k, fixed in step.names:
             count = out[f"count{k}"][start:stop] if fixed is None else np.full(stop - start, fixed)
             self.metrics[key].update(out[f"total{k}"][start:stop], count)
 
     def logs(self) -> dict[str, float]:
         """The loss and the metrics so far; an array for a metric that has several results."""
         def plain(value):
-            return value if np.ndim(value) else float(value)
+            return np.asarray(value) if np.ndim(value) else float(value)
 
         if self.order is not None:
             return {key: self._reported(what, plain) for key, what in self.order.items()}
         rows = max(self.rows, 1)
         return {"loss": self.loss / rows, **{k: v / rows for k, v in self.parts.items()},
-                **{k: plain(m.result()) for k, m in self.metrics.items()}}
+                **{k: plain(self.metrics[k].result()) for k in self.shown}}
 
     def _reported(self, what, plain):
         if not isinstance(what, tuple):
             return what
         kind, name = what
         return self.last[name] if kind == "last" else plain(self.metrics[name].result())
-
-    def hand_back(self) -> None:
-        """Leave in the metrics of a user's step what they have gathered, where users may look for it."""
-        for key, metric in self._originals.items() if self.order is not None else ():
-            vars(metric).update((k, v) for k, v in vars(self.metrics[key]).items()
-                                if isinstance(v, int | float | np.ndarray) and not isinstance(v, bool))

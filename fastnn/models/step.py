@@ -18,7 +18,7 @@ from ..program.graph import Graph, Tensor
 from ..program.program import Program, StaleProgram
 from ..program.variable import layout_epoch
 from . import penalties
-from .custom import compiled_losses, trace_own
+from .custom import compiled_losses, trace_own, trace_stateful
 
 CACHE = 16  #: programs that a model keeps; the least recently used goes first
 
@@ -84,6 +84,8 @@ class StepProgram:
         self.names: list[tuple[str, Any, str, float | None]] = []  # (key, metric, number of its fetches, fixed weight)
         self.parts: dict[str, str] = {}  # key in the logs -> fetch, for the losses of several outputs
         self.order: dict[str, Any] | None = None  # of a step of the user's: see `trace_own`
+        self.shown: list[str] = [m.key for m in model._metrics or ()]  # the keys of those that are reported
+        self.stateful: list[tuple[str, Any]] = []  # (key, metric) of metrics that keep variables
         graph = Graph(f"{model.name} {'training' if training else 'evaluation'} step, batch {batch}")
         graph.training = training
         graph.frozen = model._compiled_frozen
@@ -115,7 +117,8 @@ class StepProgram:
         phase = "train" if training else "test"
         if model._own(phase):
             ys = [target(i, "int32" if a.dtype.kind in "iu" else "float32") for i, a in enumerate(data.y)]
-            self.names, self.order = trace_own(graph, model, data, shaped_like(data.x_names, xs), ys, weights, phase)
+            self.names, self.order, self.stateful = trace_own(
+                graph, model, data, shaped_like(data.x_names, xs), ys, weights, phase)
             return
         outputs = flatten(model(shaped_like(data.x_names, xs), training=training))
         losses = []
@@ -144,6 +147,11 @@ class StepProgram:
         graph.fetch("loss", whole)
         for k, (metric, which, weigh, key) in enumerate(model._metrics):
             y = target(which, metric.target_dtype)
+            if metric.stateful:
+                self.stateful.append((key, metric))
+                with graph.note("metrics"):
+                    self.names += trace_stateful(graph, metric, y, outputs[which], weights[which] if weigh else None, k)
+                continue
             with graph.note("metrics"):
                 total, count = metric.emit(y, outputs[which], weights[which] if weigh else None)
                 graph.fetch(f"total{k}", total)

@@ -132,7 +132,6 @@ class Trainer(Planner, Steps, Compiled):
             if self.stop_training and training:
                 break
         logs = meter.logs() if meter.batches else None
-        meter.hand_back()
         if training and logs is not None and not np.isfinite(logs.get("loss", 0.0)):
             warnings.warn(f"Model {self.name}: the loss of epoch {epoch + 1} is {logs['loss']}.", FastnnWarning,
                           stacklevel=3)
@@ -143,6 +142,7 @@ class Trainer(Planner, Steps, Compiled):
     def _steps(self, piece: ArrayData, rows, meter: Meter, run, training: bool) -> None:
         """Run one batch for each line of `rows`, as many at a time as the callbacks allow."""
         step = self._step_program(piece, rows.shape[1], training)
+        meter.begin(step)
         one_by_one = run.wants_batches("train" if training else "test")
         keeper = self._place.keeper if training else None
         begin, end = ((run.on_train_batch_begin, run.on_train_batch_end) if training else
@@ -200,10 +200,10 @@ class Trainer(Planner, Steps, Compiled):
                                    "train" if training else "test")
         meter = Meter(self)
         step = self._step_program(data, data.n, training)
+        meter.begin(step)
         out = step.buffers(1)
         self._run(step, data, 1, np.arange(data.n)[None], out, 0, training)
         meter.add(step, out, 0, 1)
-        meter.hand_back()
         return self._answer(meter.logs(), return_dict)
 
     @staticmethod

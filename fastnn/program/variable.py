@@ -122,22 +122,43 @@ class Variable(Operators):
 
     @property
     def value(self) -> np.ndarray:
-        """A read-only look at the value."""
+        """A read-only look at the value; while a program is traced, the tensor that stands for it there."""
+        from .graph import current_graph
+
+        graph = current_graph()
+        if graph is not None:
+            return graph.variable(self)
         view = self.array.view()
         view.flags.writeable = False
         return view
 
     def assign(self, value) -> None:
-        """Overwrite the value in place.
+        """Overwrite the value in place: at once by an array, by a tensor in each step of its program.
 
         Raises
         ------
         ValueError : the shape differs.
         """
+        if hasattr(value, "graph"):
+            value.graph.assign(self, value)
+            return
         value = np.asarray(value)
         if value.shape != self.shape:
             raise ValueError(f"Variable {self.path!r} has shape {self.shape}; got a value of shape {value.shape}.")
         self.array[...] = value
+
+    def assign_add(self, value) -> None:
+        """`assign` the sum of it and a value."""
+        self.assign(self + value)
+
+    def assign_sub(self, value) -> None:
+        """`assign` it less a value."""
+        self.assign(self - value)
+
+    def __float__(self) -> float:
+        if self.size != 1:
+            raise TypeError(f"Variable {self.path!r} of shape {self.shape} is not one number.")
+        return float(self.array.reshape(()))
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.array(self.array, dtype=dtype)

@@ -1,0 +1,541 @@
+"""Functions of `fastnn.ops` that are made of others: they need no kernel of their own, and have the gradients that
+follow from their parts.
+
+Truth values are 1 and 0 as floats in a program; what is not 0 is true. NumPy arrays alone are handed to NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .ops import _axes, _filled_with, _function, _graph_of, _is_number, _operand
+from .program.graph import Tensor
+
+__all__ = [
+    "all", "any", "arange", "argmax", "argmin", "average", "binary_crossentropy", "broadcast_to",
+    "categorical_crossentropy", "ceil", "count_nonzero", "cumsum", "divide_no_nan", "empty", "equal", "eye", "flip",
+    "floor", "full", "full_like", "greater_equal", "identity", "isclose", "less_equal", "linspace", "log10", "log2",
+    "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "moments", "moveaxis", "ndim", "norm",
+    "normalize", "one_hot", "ones", "outer", "pad", "prod", "ravel", "repeat", "roll", "size",
+    "sparse_categorical_crossentropy", "split", "stack", "swapaxes", "tile", "tril", "triu", "unstack", "zeros",
+]
+
+
+def _plain(*values: Any) -> bool:
+    """Whether NumPy can compute with these at once."""
+    return _graph_of(values) is None
+
+
+# ---------------------------------------------------------------------- made of nothing
+
+def zeros(shape, dtype: str | None = None) -> np.ndarray:
+    """Zeros, as an array: a constant where a program meets it."""
+    return np.zeros(shape, dtype or "float32")
+
+
+def ones(shape, dtype: str | None = None) -> np.ndarray:
+    """Ones, as an array."""
+    return np.ones(shape, dtype or "float32")
+
+
+def full(shape, fill_value, dtype: str | None = None) -> np.ndarray:
+    """The same number everywhere, as an array."""
+    return np.full(shape, fill_value, dtype or "float32")
+
+
+def empty(shape, dtype: str | None = None) -> np.ndarray:
+    """Zeros: nothing is left to chance."""
+    return zeros(shape, dtype)
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> np.ndarray:  # noqa: N803 (Keras's)
+    """Ones on a diagonal, zeros elsewhere, as an array."""
+    return np.eye(N, M, k, dtype or "float32")
+
+
+def identity(n: int, dtype: str | None = None) -> np.ndarray:
+    """The identity matrix, as an array."""
+    return np.eye(n, dtype=dtype or "float32")
+
+
+def arange(start, stop=None, step=1, dtype: str | None = None) -> np.ndarray:
+    """Numbers at equal distances, the end left out, as an array: int32 for whole numbers, else float32."""
+    found = np.arange(start, stop, step) if stop is not None else np.arange(0, start, step)
+    return found.astype(dtype or ("int32" if found.dtype.kind in "iu" else "float32"))
+
+
+def linspace(start, stop, num: int = 50, endpoint: bool = True, dtype: str | None = None) -> np.ndarray:
+    """So many numbers at equal distances from `start` to `stop`, as an array."""
+    return np.linspace(start, stop, num, endpoint).astype(dtype or "float32")
+
+
+@_function
+def full_like(x, fill_value, dtype=None):
+    """One number in the shape of x."""
+    return _filled_with(x, float(fill_value))
+
+
+# ---------------------------------------------------------------------- truth
+
+def _truth(x):
+    """1 where x is not 0."""
+    if isinstance(x, Tensor) and x.dtype.kind != "f":
+        x = ops.cast(x, "float32")
+    return ops.greater(ops.absolute(x), 0.0)
+
+
+def _floats(*values):
+    """Values that can be compared: labels of a program as floats, truth values as 1 and 0."""
+    return [ops.cast(v, "float32") if isinstance(v, Tensor) and v.dtype.kind != "f" else
+            float(v) if isinstance(v, bool) else v.astype(np.float32) if isinstance(v, np.ndarray) and
+            v.dtype.kind != "f" else v for v in values]
+
+
+@_function
+def equal(x1, x2):
+    """1 where the two are equal, else 0; its gradient is nil."""
+    if _plain(x1, x2):
+        return np.equal(x1, x2)
+    x1, x2 = _floats(x1, x2)
+    return logical_not(ops.absolute(ops.subtract(x1, x2)))
+
+
+@_function
+def greater_equal(x1, x2):
+    """1 where x1 >= x2, else 0; its gradient is nil."""
+    if _plain(x1, x2):
+        return np.greater_equal(x1, x2)
+    return 1.0 - ops.greater(*_floats(x2, x1))
+
+
+@_function
+def less_equal(x1, x2):
+    """1 where x1 <= x2, else 0; its gradient is nil."""
+    if _plain(x1, x2):
+        return np.less_equal(x1, x2)
+    return 1.0 - ops.greater(*_floats(x1, x2))
+
+
+@_function
+def logical_and(x1, x2):
+    """1 where both are not 0."""
+    if _plain(x1, x2):
+        return np.logical_and(x1, x2)
+    x1, x2 = _floats(x1, x2)
+    return ops.multiply(_truth(x1), _truth(x2))
+
+
+@_function
+def logical_or(x1, x2):
+    """1 where one of the two is not 0, or both."""
+    if _plain(x1, x2):
+        return np.logical_or(x1, x2)
+    x1, x2 = _floats(x1, x2)
+    return ops.maximum(_truth(x1), _truth(x2))
+
+
+@_function
+def logical_not(x):
+    """1 where x is 0, else 0."""
+    return np.logical_not(x) if _plain(x) else 1.0 - _truth(x)
+
+
+@_function
+def isclose(x1, x2, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False):
+    """1 where the two differ by no more than ``atol + rtol * abs(x2)``."""
+    if _plain(x1, x2):
+        return np.isclose(x1, x2, rtol, atol, equal_nan)
+    return less_equal(ops.absolute(ops.subtract(x1, x2)), ops.absolute(x2) * rtol + atol)
+
+
+@_function
+def all(x, axis=None, keepdims: bool = False):
+    """1 where nothing along the axes is 0."""
+    return np.all(x, _tuple(axis), keepdims=keepdims) if _plain(x) else ops.min(_truth(x), axis, keepdims)
+
+
+@_function
+def any(x, axis=None, keepdims: bool = False):
+    """1 where something along the axes is not 0."""
+    return np.any(x, _tuple(axis), keepdims=keepdims) if _plain(x) else ops.max(_truth(x), axis, keepdims)
+
+
+@_function
+def count_nonzero(x, axis=None):
+    """How many along the axes are not 0."""
+    return np.count_nonzero(x, _tuple(axis)) if _plain(x) else ops.sum(_truth(x), axis)
+
+
+def _tuple(axis):
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
+# ---------------------------------------------------------------------- numbers
+
+@_function
+def floor(x):
+    """The next whole number below; its gradient is nil."""
+    if _plain(x):
+        return np.floor(x)
+    whole = ops.cast(ops.cast(x, "int32"), "float32")
+    return whole - ops.greater(whole, x)
+
+
+@_function
+def ceil(x):
+    """The next whole number above; its gradient is nil."""
+    return np.ceil(x) if _plain(x) else ops.negative(floor(ops.negative(x)))
+
+
+@_function
+def log2(x):
+    """The logarithm to base 2."""
+    return ops.log(x) * (1 / math.log(2))
+
+
+@_function
+def log10(x):
+    """The logarithm to base 10."""
+    return ops.log(x) * (1 / math.log(10))
+
+
+@_function
+def logaddexp(x1, x2):
+    """``log(exp(x1) + exp(x2))``, without overflow."""
+    return ops.add(ops.maximum(x1, x2), ops.log1p(ops.exp(ops.negative(ops.absolute(ops.subtract(x1, x2))))))
+
+
+@_function
+def divide_no_nan(x1, x2):
+    """x1 / x2, and 0 where x2 is 0."""
+    there = _truth(_operand(x2))
+    return ops.where(there, ops.divide(x1, ops.where(there, x2, 1.0)), 0.0)
+
+
+# ---------------------------------------------------------------------- along axes
+
+@_function
+def argmax(x, axis: int | None = None, keepdims: bool = False):
+    """Where the largest is, the first of several: int32."""
+    if _plain(x):
+        return np.argmax(x, axis, keepdims=keepdims).astype(np.int32)
+    shape = tuple(x.shape)
+    if axis is None:
+        x, axis, found = ops.reshape(x, (-1,)), 0, (1,) * len(shape) if keepdims else ()
+    else:
+        (axis,) = _axes(x, axis)
+        found = tuple(1 if i == axis else n for i, n in enumerate(shape) if keepdims or i != axis)
+    n = x.shape[axis]
+    places = np.arange(n, dtype=np.float32).reshape([n if i == axis else 1 for i in range(len(x.shape))])
+    here = greater_equal(ops.stop_gradient(x), ops.max(ops.stop_gradient(x), axis, keepdims=True))
+    return ops.reshape(ops.cast(ops.min(ops.where(here, places, float(n)), axis), "int32"), found)
+
+
+@_function
+def argmin(x, axis: int | None = None, keepdims: bool = False):
+    """Where the smallest is, the first of several: int32."""
+    return np.argmin(x, axis, keepdims=keepdims).astype(np.int32) if _plain(x) else argmax(
+        ops.negative(x), axis, keepdims)
+
+
+@_function
+def average(x, axis=None, weights=None):
+    """The mean, or with weights ``sum(w * x) / sum(w)``."""
+    if weights is None:
+        return ops.mean(x, axis)
+    if not _is_number(axis) and axis is not None or len(_operand(weights).shape) == len(_operand(x).shape):
+        w = weights
+    else:
+        x = _operand(x)
+        (at,) = _axes(x, 0 if axis is None else axis)
+        w = ops.reshape(weights, [n if i == at else 1 for i, n in enumerate(x.shape)])
+    whole = ops.multiply(ops.ones_like(x), w)
+    return ops.divide(ops.sum(ops.multiply(x, w), axis), ops.sum(whole, axis))
+
+
+@_function
+def cumsum(x, axis: int | None = None):
+    """Running sums along an axis: a product with a triangle of ones in a program."""
+    if _plain(x):
+        return np.cumsum(x, axis)
+    x = ops.reshape(x, (-1,)) if axis is None else x
+    axis = 0 if axis is None else axis % len(x.shape)
+    moved = moveaxis(x, axis, -1)
+    found = ops.matmul(ops.reshape(moved, (-1, moved.shape[-1])), np.triu(np.ones((moved.shape[-1],) * 2, x.dtype)))
+    return moveaxis(ops.reshape(found, moved.shape), -1, axis)
+
+
+@_function
+def logsumexp(x, axis=None, keepdims: bool = False):
+    """``log(sum(exp(x)))``, without overflow."""
+    most = ops.stop_gradient(ops.max(x, axis, keepdims=True))
+    found = ops.add(ops.log(ops.sum(ops.exp(ops.subtract(x, most)), axis, keepdims=True)), most)
+    if keepdims:
+        return found
+    axes = _axes(_operand(x), axis)
+    return ops.reshape(found, tuple(n for i, n in enumerate(_operand(x).shape) if i not in axes))
+
+
+@_function
+def moments(x, axes, keepdims: bool = False):
+    """Mean and variance along axes."""
+    return ops.mean(x, axes, keepdims), ops.var(x, axes, keepdims)
+
+
+@_function
+def norm(x, ord=None, axis=None, keepdims: bool = False):
+    """The Euclidean norm of a vector (Frobenius of a matrix); by `ord` also 1 and infinity along one axis."""
+    if ord in (None, 2, "fro", "euclidean"):
+        return ops.sqrt(ops.sum(ops.square(x), axis, keepdims))
+    if ord == 1:
+        return ops.sum(ops.absolute(x), axis, keepdims)
+    if ord == math.inf:
+        return ops.max(ops.absolute(x), axis, keepdims)
+    raise ValueError(f"norm: ord is {ord!r}; None, 1, 2 and infinity are known.")
+
+
+@_function
+def normalize(x, axis: int = -1, order: int = 2, epsilon: float = 1e-12):
+    """x over its norm along an axis, which is taken to be at least `epsilon`.
+
+    Examples
+    --------
+    >>> normalize(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    return ops.divide(x, ops.clip(norm(x, order, axis, keepdims=True), epsilon, math.inf))
+
+
+@_function
+def prod(x, axis=None, keepdims: bool = False):
+    """The product along axes."""
+    if _plain(x):
+        return np.prod(x, _tuple(axis), keepdims=keepdims)
+    axes = _axes(x, axis)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
+    rest = [i for i in range(len(x.shape)) if i not in axes]
+    flat = ops.reshape(ops.transpose(x, (*axes, *rest)), (-1, math.prod(x.shape[i] for i in rest)))
+    rows = [flat[i] for i in range(flat.shape[0])]
+    while len(rows) > 1:
+        pairs = [ops.multiply(a, b) for a, b in zip(rows[::2], rows[1::2])]
+        rows = pairs + rows[len(rows) // 2 * 2 :]
+    return ops.reshape(rows[0], kept)
+
+
+# ---------------------------------------------------------------------- shapes
+
+def ndim(x) -> int:
+    """How many axes x has."""
+    return len(_operand(x).shape) if not hasattr(x, "shape") else len(x.shape)
+
+
+def size(x) -> int:
+    """How many elements x has."""
+    return math.prod(_operand(x).shape)
+
+
+@_function
+def ravel(x):
+    """x with one axis."""
+    return ops.reshape(x, (-1,))
+
+
+@_function
+def moveaxis(x, source, destination):
+    """Axes at other places."""
+    x = _operand(x)
+    n = len(x.shape)
+    np.moveaxis(np.empty((1,) * n), source, destination)  # refuses what is wrong
+    source = [s % n for s in ([source] if _is_number(source) else source)]
+    destination = [d % n for d in ([destination] if _is_number(destination) else destination)]
+    perm = [i for i in range(n) if i not in source]
+    for d, s in sorted(zip(destination, source)):
+        perm.insert(d, s)
+    return ops.transpose(x, perm)
+
+
+@_function
+def swapaxes(x, axis1: int, axis2: int):
+    """Two axes exchanged."""
+    perm = list(range(len(_operand(x).shape)))
+    perm[axis1], perm[axis2] = perm[axis2], perm[axis1]
+    return ops.transpose(x, perm)
+
+
+@_function
+def broadcast_to(x, shape):
+    """x repeated along axes of length 1 to this shape."""
+    shape = tuple(shape)
+    if _plain(x):
+        return np.broadcast_to(x, shape)
+    if shape == tuple(x.shape):
+        return x
+    return ops.multiply(_filled_with(x, 1.0, shape), x)
+
+
+@_function
+def stack(x, axis: int = 0):
+    """Arrays of one shape side by side along a new axis."""
+    parts = [_operand(p) for p in x]
+    axis %= len(parts[0].shape) + 1
+    return ops.concatenate([ops.expand_dims(p, axis) for p in parts], axis=axis)
+
+
+@_function
+def split(x, indices_or_sections, axis: int = 0):
+    """Parts of x along an axis: so many equal ones, or cut at these places."""
+    x = _operand(x)
+    if _plain(x):
+        return np.split(x, indices_or_sections, axis)
+    (axis,) = _axes(x, axis)
+    n = x.shape[axis]
+    if isinstance(indices_or_sections, int | np.integer):
+        if n % indices_or_sections:
+            raise ValueError(f"split: an axis of length {n} can't be cut into {indices_or_sections} equal parts.")
+        cuts = [i * (n // indices_or_sections) for i in range(indices_or_sections + 1)]
+    else:
+        cuts = [0, *(int(i) % n if i < 0 else int(i) for i in indices_or_sections), n]
+    before = (slice(None),) * axis
+    return [x[(*before, slice(a, b))] for a, b in zip(cuts, cuts[1:])]
+
+
+@_function
+def unstack(x, num: int | None = None, axis: int = 0):
+    """The parts of x along an axis, which goes."""
+    x = _operand(x)
+    (axis,) = _axes(x, axis)
+    return [x[(*(slice(None),) * axis, i)] for i in range(x.shape[axis])]
+
+
+@_function
+def flip(x, axis=None):
+    """The elements in reverse order along axes: by slices in a program, so for short axes."""
+    if _plain(x):
+        return np.flip(x, _tuple(axis))
+    for a in _axes(x, axis):
+        before = (slice(None),) * a
+        x = ops.concatenate([x[(*before, slice(i, i + 1))] for i in reversed(range(x.shape[a]))], axis=a)
+    return x
+
+
+@_function
+def roll(x, shift: int, axis: int | None = None):
+    """The elements further along an axis, those at its end at its beginning."""
+    if _plain(x):
+        return np.roll(x, shift, axis)
+    if axis is None:
+        return ops.reshape(roll(ops.reshape(x, (-1,)), shift, 0), x.shape)
+    (axis,) = _axes(x, axis)
+    cut = -shift % x.shape[axis]
+    if cut == 0:
+        return x
+    before = (slice(None),) * axis
+    return ops.concatenate([x[(*before, slice(cut, None))], x[(*before, slice(0, cut))]], axis=axis)
+
+
+@_function
+def repeat(x, repeats: int, axis: int | None = None):
+    """Each element so many times."""
+    if _plain(x):
+        return np.repeat(x, repeats, axis)
+    x = ops.reshape(x, (-1,)) if axis is None else x
+    (axis,) = _axes(x, 0 if axis is None else axis)
+    wide = ops.expand_dims(x, axis + 1)
+    sizes = [int(repeats) if i == axis + 1 else n for i, n in enumerate(wide.shape)]
+    return ops.reshape(broadcast_to(wide, sizes), [n * repeats if i == axis else n for i, n in enumerate(x.shape)])
+
+
+@_function
+def tile(x, repeats):
+    """The whole of x so many times along each axis."""
+    if _plain(x):
+        return np.tile(x, repeats)
+    repeats = [repeats] if _is_number(repeats) else list(repeats)
+    n = max(len(repeats), len(x.shape))
+    repeats = [1] * (n - len(repeats)) + repeats
+    x = ops.reshape(x, (1,) * (n - len(x.shape)) + tuple(x.shape))
+    for axis, count in enumerate(repeats):
+        x = ops.concatenate([x] * count, axis=axis)
+    return x
+
+
+@_function
+def pad(x, pad_width, mode: str = "constant", constant_values: float | None = None):
+    """x with a border of one number: ``pad_width`` holds (before, after) for each axis."""
+    if mode != "constant":
+        raise ValueError(f"pad: mode is {mode!r}; 'constant' is what programs can do.")
+    value = 0.0 if constant_values is None else float(constant_values)
+    if _plain(x):
+        return np.pad(x, pad_width, constant_values=value)
+    pairs = np.broadcast_to(np.asarray(pad_width, int), (len(x.shape), 2)).tolist()
+    for axis, (before, after) in enumerate(pairs):
+        parts = [_filled_with(x, value, tuple(n if i == axis else m for i, m in enumerate(x.shape))) if n else None
+                 for n in (before, after)]
+        x = ops.concatenate([p for p in (parts[0], x, parts[1]) if p is not None], axis=axis)
+    return x
+
+
+@_function
+def outer(x1, x2):
+    """The products of each element of x1 and each of x2."""
+    return ops.multiply(ops.reshape(x1, (-1, 1)), ops.reshape(x2, (1, -1)))
+
+
+@_function
+def tril(x, k: int = 0):
+    """The lower triangle of matrices, zeros above."""
+    return np.tril(x, k) if _plain(x) else ops.where(np.tri(*x.shape[-2:], k, x.dtype), x, 0.0)
+
+
+@_function
+def triu(x, k: int = 0):
+    """The upper triangle of matrices, zeros below."""
+    return np.triu(x, k) if _plain(x) else ops.where(1 - np.tri(*x.shape[-2:], k - 1, x.dtype), x, 0.0)
+
+
+@_function
+def one_hot(x, num_classes: int, axis: int = -1, dtype: str | None = None):
+    """Class numbers as rows with a single one.
+
+    Examples
+    --------
+    >>> one_hot(np.array([2, 0]), 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    x = _operand(x)
+    places = np.arange(num_classes)
+    if _plain(x):
+        found = (x[..., None] == places).astype(dtype or "float32")
+    else:
+        found = equal(ops.expand_dims(ops.cast(x, "float32"), -1), places.astype(np.float32))
+    return found if axis in (-1, len(x.shape)) else moveaxis(found, -1, axis)
+
+
+# ---------------------------------------------------------------------- losses of rows
+
+def binary_crossentropy(target, output, from_logits: bool = False):
+    """``-t log(p) - (1 - t) log(1 - p)`` of each element."""
+    from .losses import BinaryCrossentropy
+
+    output, shape = _operand(output), tuple(_operand(output).shape)
+    rule = BinaryCrossentropy(from_logits=from_logits, reduction="none")
+    return ops.reshape(rule(ops.reshape(_operand(target), (-1, 1)), ops.reshape(output, (-1, 1))), shape)
+
+
+def categorical_crossentropy(target, output, from_logits: bool = False, axis: int = -1):
+    """``-sum(t log(p))`` of each row."""
+    from .losses import CategoricalCrossentropy
+
+    return CategoricalCrossentropy(from_logits=from_logits, axis=axis, reduction="none")(target, output)
+
+
+def sparse_categorical_crossentropy(target, output, from_logits: bool = False, axis: int = -1):
+    """``-log(p[label])`` of each row."""
+    from .losses import SparseCategoricalCrossentropy
+
+    return SparseCategoricalCrossentropy(from_logits=from_logits, axis=axis, reduction="none")(target, output)
