@@ -7,6 +7,7 @@ from typing import Any
 
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from .convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
 from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
@@ -27,8 +28,9 @@ from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, ELU,
-    Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
+    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Conv1D,
+    Conv1DTranspose, Conv2D, Conv2DTranspose, Dense, Dropout, ELU, Flatten, GaussianDropout, GaussianNoise,
+    GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
     Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
     SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
 
@@ -70,8 +72,9 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
-           "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
+__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Conv1D",
+           "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Dense", "Dropout", "ELU", "Flatten",
+           "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
            "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU",
            "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
            "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
