@@ -12,6 +12,7 @@ import numpy as np
 
 from .kernels import conv as kernels
 from .kernels.dense import dense
+from .kernels.depthwise import depthwise
 from .spelling import one_of
 
 AXES = {1: "(batch, steps, channels)", 2: "(batch, height, width, channels)"}
@@ -135,11 +136,27 @@ def conv(who: str, x, w, strides, padding: str, dilation, edge: Edge = PLAIN):
         y = dense(x.reshape(-1, channels), w.reshape(channels, filters), edge.bias, activation=edge.activation,
                   alpha=edge.alpha)
         return y.reshape(*x.shape[:-1], filters)
-    options = {"strides": (1, *strides)[-2:], "dilation": (1, *dilation)[-2:], "groups": groups,
-               "padding": (0, 0, *around[-1]) if axes == 1 else (*around[0], *around[1])}
     if axes == 1:
-        x, w = as_image(x), as_kernel(w)
-    y = kernels.conv(x, w, edge.bias, **options, activation=edge.activation, alpha=edge.alpha)
+        x, w, around = as_image(x), as_kernel(w), [(0, 0), *around]
+    y = kernels.conv(x, w, edge.bias, strides=(1, *strides)[-2:], dilation=(1, *dilation)[-2:], groups=groups,
+                     padding=(*around[0], *around[1]), activation=edge.activation, alpha=edge.alpha)
+    return y.reshape(y.shape[0], *y.shape[-axes - 1 :])
+
+
+def depthwise_conv(who: str, x, w, strides, padding: str, dilation, edge: Edge = PLAIN):
+    """A convolution of each channel by itself; the kernel is (height, width, channels, windows of a channel)."""
+    axes = axes_of(who, x, len(w.shape))
+    strides, dilation = positive(who, "strides", strides, axes), positive(who, "dilation_rate", dilation, axes)
+    *window, channels, _ = w.shape
+    check_channels(who, x, w, channels, axes)
+    check_batch(who, x)
+    if padding == "valid":
+        check_size(who, x, window, dilation)
+    around = [zeros_around(*of, padding) for of in zip(x.shape[1:-1], window, strides, dilation)]
+    if axes == 1:
+        x, w, around = as_image(x), as_kernel(w), [(0, 0), *around]
+    y = depthwise(x, w, edge.bias, strides=(1, *strides)[-2:], dilation=(1, *dilation)[-2:],
+                  padding=(*around[0], *around[1]), activation=edge.activation, alpha=edge.alpha)
     return y.reshape(y.shape[0], *y.shape[-axes - 1 :])
 
 

@@ -24,12 +24,16 @@ from .windows import DIMS, STRIP, TILE, TILES, Geometry, convolved, geometry, sp
 PIXELS = 256  #: the weight's gradient goes over at least so many pixels between two visits of its memory
 
 
+#: attributes that say which convolution it is, with their defaults
+CONVOLVED = {"strides": (1, 1), "dilation": (1, 1), "padding": (0, 0, 0, 0), "groups": 1}
+
+
 class Convolution(Kernel):
     """What the kernels of a convolution share: attributes, sizes, cost."""
 
     dims = DIMS
-    attrs = {"strides": (1, 1), "dilation": (1, 1), "padding": (0, 0, 0, 0), "groups": 1}
-    hidden = ("strides", "dilation", "padding", "groups", "shape")
+    attrs = CONVOLVED
+    hidden = (*CONVOLVED, "shape", "window")
 
     def geometry(self, call: Call) -> Geometry:
         """The sizes of the convolution behind this call."""
@@ -56,7 +60,11 @@ class Convolution(Kernel):
 
     def scratch(self, call):
         g = self.geometry(call)
-        return _scratch(self.runs(g), g.strip(self.rows(g), g.padded_width, g.C, False))
+        return _scratch(self.runs(g), self.strip(g))
+
+    def strip(self, g: Geometry) -> int:
+        """Floats of the copy that a tile may make of the pixels that it reads."""
+        return g.strip(self.rows(g), g.padded_width, g.C, False)
 
     def flops(self, call):
         return self.geometry(call).flops + 2.0 * call.outputs[0].size
@@ -73,7 +81,7 @@ def _scratch(runs: int, floats: int) -> int:
 
 def _known(attrs: dict, **more) -> dict:
     """The attributes that say which convolution it is."""
-    return {n: attrs[n] for n in Convolution.attrs} | more
+    return {n: attrs[n] for n in CONVOLVED} | more
 
 
 @register
@@ -103,7 +111,7 @@ class conv(Convolution):  # noqa: N801
     name = "conv"
     inputs = ("x", "w", "b")
     optional = ("b",)
-    attrs = {**Convolution.attrs, "activation": "linear", "alpha": 1.0}
+    attrs = {**CONVOLVED, "activation": "linear", "alpha": 1.0}
     choices = {"activation": ACTIVATIONS}
 
     def _geometry(self, x, w, b=None, **attrs):
@@ -111,7 +119,7 @@ class conv(Convolution):  # noqa: N801
 
     def infer(self, x, w, b=None, **attrs):
         g = self._geometry(x, w, **attrs)
-        _check_bias(self.name, w.shape, g.F, b)
+        check_bias(self.name, w.shape, g.F, b)
         same_dtype(self.name, x, w, b)
         return (Array((g.N, g.OH, g.OW, g.F), x.dtype),)
 
@@ -122,7 +130,7 @@ class conv(Convolution):  # noqa: N801
     def gradient(self, call, y=None):
         if y is None:
             return {}
-        dz, attrs, x = _before_activation(call, y), _known(call.attrs), call["x"]
+        dz, attrs, x = before_activation(call, y), _known(call.attrs), call["x"]
         need_x, need_w, need_b = wanted(call, "x", "w", "b")
         grads = {}
         if need_x:
@@ -135,12 +143,12 @@ class conv(Convolution):  # noqa: N801
         return grads
 
 
-def _check_bias(name: str, kernel, filters: int, b) -> None:
+def check_bias(name: str, kernel, filters: int, b) -> None:
     if b is not None and tuple(b.shape) != (filters,):
         raise ValueError(f"{name} with w{list(kernel)} needs b[{filters}], not b{list(b.shape)}.")
 
 
-def _before_activation(call: Call, dy):
+def before_activation(call: Call, dy):
     """The gradient before the activation at the edge."""
     from .activation import activation_grad
 
@@ -201,7 +209,7 @@ class turn_kernel(Kernel):  # noqa: N801
 class _Turned(Convolution):
     """Kernels that go over the pixels of x, whose sums go over dz and the kernel turned around."""
 
-    attrs = {**Convolution.attrs, "shape": ..., "activation": "linear", "alpha": 1.0}
+    attrs = {**CONVOLVED, "shape": ..., "activation": "linear", "alpha": 1.0}
     choices = {"activation": ACTIVATIONS}
 
     def _geometry(self, dz, turned, *_, shape, **attrs):
@@ -222,9 +230,8 @@ class _Turned(Convolution):
         g = self.geometry(call)
         return g.N * blocks(g.H, self.rows(g))
 
-    def scratch(self, call):
-        g = self.geometry(call)
-        return _scratch(self.runs(g), g.strip(self.rows(g), g.turned_width, g.F, True))
+    def strip(self, g: Geometry) -> int:
+        return g.strip(self.rows(g), g.turned_width, g.F, True)
 
     def terms(self, call):
         g = self.geometry(call)
@@ -297,7 +304,7 @@ class conv_transpose(_Turned):  # noqa: N801
 
     def infer(self, x, turned, b=None, **attrs):
         g = self._geometry(x, turned, **attrs)
-        _check_bias(self.name, turned.shape, g.C, b)
+        check_bias(self.name, turned.shape, g.C, b)
         same_dtype(self.name, x, turned, b)
         return (Array((g.N, g.H, g.W, g.C), x.dtype),)
 
@@ -308,7 +315,7 @@ class conv_transpose(_Turned):  # noqa: N801
     def gradient(self, call, y=None):
         if y is None:
             return {}
-        dz, attrs, turned = _before_activation(call, y), _known(call.attrs), call["turned"]
+        dz, attrs, turned = before_activation(call, y), _known(call.attrs), call["turned"]
         need_x, need_w, need_b = wanted(call, "x", "turned", "b")
         grads = {}
         if need_x:
@@ -349,8 +356,7 @@ class conv_grad_weight(Convolution):  # noqa: N801
     outputs = ("dw", "db")
     inputs = ("x", "dz")
     dims = (*DIMS, "images", "block", "cuts")
-    attrs = {"window": ..., **Convolution.attrs}
-    hidden = (*Convolution.hidden, "window")
+    attrs = {"window": ..., **CONVOLVED}
 
     def _geometry(self, x, dz, *, window, **attrs):
         if x.ndim != 4 or dz.ndim != 4:
@@ -421,9 +427,8 @@ class conv_grad_weight(Convolution):  # noqa: N801
         g = self.geometry(call)
         return max(1, blocks(g.N, self.images(g))) * self.cuts(g)
 
-    def scratch(self, call):
-        g = self.geometry(call)
-        return _scratch(self.runs(g), self.block(g) * g.strip(self.rows(g), g.padded_width, g.C, False))
+    def strip(self, g: Geometry) -> int:
+        return self.block(g) * g.strip(self.rows(g), g.padded_width, g.C, False)
 
     def flops(self, call):
         g = self.geometry(call)

@@ -116,10 +116,10 @@ def taps(x: np.ndarray, g: Geometry):
     x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     for i in range(g.KH):
         for j in range(g.KW):
-            yield i, j, x[_at(i, j, g)]
+            yield i, j, x[place(i, j, g)]
 
 
-def _at(i: int, j: int, g: Geometry):
+def place(i: int, j: int, g: Geometry):
     """Where the pixels that tap (i, j) meets stand in padded images."""
     (sh, sw), (dh, dw) = g.strides, g.dilation
     return np.s_[:, i * dh : i * dh + (g.OH - 1) * sh + 1 : sh, j * dw : j * dw + (g.OW - 1) * sw + 1 : sw]
@@ -142,5 +142,5 @@ def spread(dz: np.ndarray, turned: np.ndarray, g: Geometry) -> np.ndarray:
         for j in range(g.KW):
             weights = np.split(turned[g.KH - 1 - i, g.KW - 1 - j], g.groups, 0)
             parts = [part @ w for part, w in zip(np.split(dz, g.groups, -1), weights)]
-            dx[_at(i, j, g)] += np.concatenate(parts, -1)
+            dx[place(i, j, g)] += np.concatenate(parts, -1)
     return dx[:, top : top + g.H, left : left + g.W]

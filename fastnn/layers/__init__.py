@@ -7,7 +7,16 @@ from typing import Any
 
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from .convolution import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
+from .convolution import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
@@ -28,10 +37,10 @@ from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Conv1D,
-    Conv1DTranspose, Conv2D, Conv2DTranspose, Dense, Dropout, ELU, Flatten, GaussianDropout, GaussianNoise,
-    GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
-    Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
+    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Conv1D, Conv1DTranspose,
+    Conv2D, Conv2DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianDropout,
+    GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU, Normalization, Operation, PReLU,
+    RMSNormalization, ReLU, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D,
     SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
 
 #: ends of the names of arguments that may be objects of classes of users
@@ -73,9 +82,9 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
 
 
 __all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Conv1D",
-           "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Dense", "Dropout", "ELU", "Flatten",
-           "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
-           "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU",
-           "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-           "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
-           "deserialize", "serialize"]
+           "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout",
+           "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input", "InputLayer", "Layer",
+           "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU", "RMSNormalization", "ReLU",
+           "Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D", "Softmax", "SpatialDropout1D",
+           "SpatialDropout2D", "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add",
+           "concatenate", "deserialize", "serialize"]

@@ -50,8 +50,9 @@ class Convolution(Layer):
                              f"{tuple(input_shape)}.")
         return input_shape[-1]
 
-    def _weight(self, name: str, shape):
-        return self.add_weight(shape, getattr(self, f"{name}_initializer"), name=name,
+    def _weight(self, name: str, shape, called: str = ""):
+        called = called or (name if name == "kernel" else f"{name}_kernel")
+        return self.add_weight(shape, getattr(self, f"{name}_initializer"), name=called,
                                regularizer=getattr(self, f"{name}_regularizer"),
                                constraint=getattr(self, f"{name}_constraint"))
 
@@ -184,6 +185,168 @@ class Conv1D(Conv2D):
     >>> layer = layers.Conv1D(1, 2, padding="causal", kernel_initializer="ones")
     >>> layer(np.arange(4.0).reshape(1, 4, 1)).ravel()
     array([0., 1., 3., 5.], dtype=float32)
+    """
+
+    axes = 1
+    paddings = ("valid", "same", "causal")
+
+
+class DepthwiseConv2D(Convolution):
+    """A convolution of each channel by itself, with `depth_multiplier` windows for each.
+
+        y[n,i,j,c M + m] = activation(bias[c M + m] + sum over h, w of x[n, ..., ..., c] * kernel[h,w,c,m])
+
+    Parameters
+    ----------
+    kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, ... : those of `Conv2D`.
+    depth_multiplier : windows of a channel, M.
+    depthwise_initializer, depthwise_regularizer, depthwise_constraint : those of the kernel.
+
+    Notes
+    -----
+    Input (batch, height, width, channels), kernel (height, width, channels, M), output (batch, height, width,
+    channels * M).
+
+    References
+    ----------
+    Howard et al. (2017), MobileNets, arXiv:1704.04861.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layer = layers.DepthwiseConv2D(2, depthwise_initializer="ones")
+    >>> layer(np.arange(8.0).reshape(1, 2, 2, 2)).ravel()
+    array([12., 16.], dtype=float32)
+    """
+
+    kernels = ("depthwise",)
+
+    def __init__(self, kernel_size, strides=1, padding: str = "valid", depth_multiplier: int = 1,
+                 data_format: str | None = None, dilation_rate=1, activation=None, use_bias: bool = True,
+                 depthwise_initializer="glorot_uniform", bias_initializer="zeros", depthwise_regularizer=None,
+                 bias_regularizer=None, activity_regularizer=None, depthwise_constraint=None, bias_constraint=None,
+                 **kwargs: Any):
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias,
+            depthwise_initializer=depthwise_initializer, bias_initializer=bias_initializer,
+            depthwise_regularizer=depthwise_regularizer, bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer, depthwise_constraint=depthwise_constraint,
+            bias_constraint=bias_constraint, **kwargs)
+        self.depth_multiplier = self._count("depth_multiplier", depth_multiplier)
+        self.kernel = None
+
+    def build(self, input_shape) -> None:
+        shape = (*self.kernel_size, self._channels(input_shape), self.depth_multiplier)
+        self.kernel = self._weight("depthwise", shape, "kernel")
+        self._add_bias(shape[-2] * shape[-1], shape)
+
+    def call(self, x):
+        return self._edged(x, lambda edge: convolutions.depthwise_conv(
+            self._who, x, x.graph.tensor(self.kernel), self.strides, self.padding, self.dilation_rate, edge))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
+
+
+class DepthwiseConv1D(DepthwiseConv2D):
+    """A convolution of each channel of a sequence by itself: `DepthwiseConv2D` along one axis.
+
+    Notes
+    -----
+    Input (batch, steps, channels), kernel (size, channels, M), output (batch, steps, channels * M).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layer = layers.DepthwiseConv1D(2, depthwise_initializer="ones")
+    >>> layer(np.arange(4.0).reshape(1, 4, 1)).ravel()
+    array([1., 3., 5.], dtype=float32)
+    """
+
+    axes = 1
+
+
+class SeparableConv2D(Convolution):
+    """A depthwise convolution, then a convolution of one pixel that mixes the channels: ``activation(... + bias)``.
+
+    Parameters
+    ----------
+    filters : channels of the output.
+    kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier : those of `DepthwiseConv2D`.
+    activation, use_bias : of the whole; nothing happens between the two.
+    depthwise_initializer, pointwise_initializer, bias_initializer, ... : of the two kernels and the bias.
+
+    Notes
+    -----
+    Input (batch, height, width, channels), kernels (height, width, channels, M) and (1, 1, channels * M, filters),
+    output (batch, height, width, filters).
+
+    References
+    ----------
+    Chollet (2017), Xception: deep learning with depthwise separable convolutions, arXiv:1610.02357.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.SeparableConv2D(8, 3, padding="same")(np.zeros((2, 9, 9, 4))).shape
+    (2, 9, 9, 8)
+    """
+
+    kernels = ("depthwise", "pointwise")
+
+    def __init__(self, filters: int, kernel_size, strides=1, padding: str = "valid", data_format: str | None = None,
+                 dilation_rate=1, depth_multiplier: int = 1, activation=None, use_bias: bool = True,
+                 depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform",
+                 bias_initializer="zeros", depthwise_regularizer=None, pointwise_regularizer=None,
+                 bias_regularizer=None, activity_regularizer=None, depthwise_constraint=None,
+                 pointwise_constraint=None, bias_constraint=None, **kwargs: Any):
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias,
+            depthwise_initializer=depthwise_initializer, pointwise_initializer=pointwise_initializer,
+            bias_initializer=bias_initializer, depthwise_regularizer=depthwise_regularizer,
+            pointwise_regularizer=pointwise_regularizer, bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer, depthwise_constraint=depthwise_constraint,
+            pointwise_constraint=pointwise_constraint, bias_constraint=bias_constraint, **kwargs)
+        self.filters = self._count("filters", filters)
+        self.depth_multiplier = self._count("depth_multiplier", depth_multiplier)
+        self.depthwise_kernel = self.pointwise_kernel = None
+
+    def build(self, input_shape) -> None:
+        channels = self._channels(input_shape)
+        shape = (*[1] * self.axes, channels * self.depth_multiplier, self.filters)
+        self.depthwise_kernel = self._weight("depthwise", (*self.kernel_size, channels, self.depth_multiplier))
+        self.pointwise_kernel = self._weight("pointwise", shape)
+        self._add_bias(self.filters, shape)
+
+    def call(self, x):
+        def convolve(edge):
+            y = convolutions.depthwise_conv(self._who, x, x.graph.tensor(self.depthwise_kernel), self.strides,
+                                            self.padding, self.dilation_rate)
+            return convolutions.conv(self._who, y, x.graph.tensor(self.pointwise_kernel), 1, "valid", 1, edge)
+
+        return self._edged(x, convolve)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "depth_multiplier": self.depth_multiplier}
+
+
+class SeparableConv1D(SeparableConv2D):
+    """`SeparableConv2D` along one axis; padding may be "causal" too.
+
+    Notes
+    -----
+    Input (batch, steps, channels), kernels (size, channels, M) and (1, channels * M, filters), output (batch, steps,
+    filters).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.SeparableConv1D(8, 3, padding="causal")(np.zeros((2, 9, 4))).shape
+    (2, 9, 8)
     """
 
     axes = 1

@@ -17,6 +17,7 @@ from ..kernels import (
     conv,
     data,
     dense,
+    depthwise,
     dropout,
     elementwise,
     errors,
@@ -93,7 +94,8 @@ def images(*what: str):
     def make(rng: Rng, attrs, images, height, width, channels, filters):
         shapes = {"x": (images, height, width, channels), "y": (images, height, width, channels),
                   "dz": (images, height, width, filters), "w": (3, 3, channels, filters), "b": (filters,),
-                  "turned": (3, 3, filters, channels), "c": (channels,)}
+                  "turned": (3, 3, filters, channels), "c": (channels,), "each": (3, 3, channels, 1),
+                  "dx": (images, height, width, channels)}
         return tuple(normal(rng, *shapes[name]) for name in what)
     return make
 
@@ -296,6 +298,9 @@ def _table() -> list[Entry]:
         Entry(conv.conv_grad_weight, images("x", "dz"), IMAGES, {**around, "window": (3, 3)}, **pixels),
         Entry(conv.conv_transpose, images("dz", "turned", "c"), IMAGES, {**around, **relu}, shape, **taps),
         Entry(conv.turn_kernel, images("w"), IMAGES),
+        Entry(depthwise.depthwise, images("x", "each", "c"), IMAGES, {**around, **relu}),
+        Entry(depthwise.depthwise_grad_input, images("dx", "each", "y"), IMAGES, {**around, **relu}, shape),
+        Entry(depthwise.depthwise_grad_weight, images("x", "dx"), IMAGES, {**around, "window": (3, 3)}, **pixels),
     ]
     made += [Entry(k, matrices(positive), ROWS, {"axes": (1,)}, terms=lambda rows, columns: _all(rows * columns))
              for k in (r.reduce_sum, r.reduce_mean, r.reduce_max)]

@@ -15,7 +15,7 @@ import numpy as np
 from fastnn.kernels.spec import Kernel
 
 FAMILIES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments", "data",
-            "conv")
+            "conv", "depthwise")
 EPS = float(np.finfo(np.float32).eps)
 
 

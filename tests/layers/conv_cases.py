@@ -63,6 +63,27 @@ def transposed(layer, training, x):
     return edge(layer, y[:, 0] if one else y)
 
 
+def each_channel(x, kernel, strides, padding, dilation):
+    """A convolution in which each channel has its own windows, as one of as many groups."""
+    kh, kw, channels, windows = kernel.shape
+    return window_sum(x, kernel.reshape(kh, kw, 1, channels * windows), strides, padding, dilation, channels)
+
+
+def depthwise(layer, training, x):
+    kernel, one = layer.kernel.numpy().astype(np.float64), x.ndim == 3
+    x, kernel = (x[:, None], kernel[None]) if one else (x, kernel)
+    y = each_channel(x, kernel, (1, *layer.strides)[-2:], layer.padding, (1, *layer.dilation_rate)[-2:])
+    return edge(layer, y[:, 0] if one else y)
+
+
+def separable(layer, training, x):
+    kernel, one = layer.depthwise_kernel.numpy().astype(np.float64), x.ndim == 3
+    x, kernel = (x[:, None], kernel[None]) if one else (x, kernel)
+    y = each_channel(x, kernel, (1, *layer.strides)[-2:], layer.padding, (1, *layer.dilation_rate)[-2:])
+    y = y @ layer.pointwise_kernel.numpy().reshape(y.shape[-1], layer.filters)
+    return edge(layer, y[:, 0] if one else y)
+
+
 def case(kind, inputs, meaning, wrong=(), **arguments):
     from .cases import Case
 
@@ -94,6 +115,13 @@ def convolutions():
         case("Conv1D", [(3, 8, 2)], convolved, [(None, (3, 2, 2), "larger")], filters=3, kernel_size=4, strides=2,
              activation="relu"),
         case("Conv1D", [(3, 8, 4)], convolved, filters=2, kernel_size=3, padding="same", groups=2),
+        case("DepthwiseConv2D", [(2, 5, 6, 3)], depthwise, WRONG, kernel_size=3, activation="relu"),
+        case("DepthwiseConv2D", [(2, 6, 5, 3)], depthwise, kernel_size=(2, 3), padding="same", strides=2,
+             depth_multiplier=2),
+        case("DepthwiseConv1D", [(2, 7, 3)], depthwise, kernel_size=3, dilation_rate=2, use_bias=False),
+        case("SeparableConv2D", [(2, 5, 6, 3)], separable, WRONG[:1], filters=4, kernel_size=3, padding="same",
+             activation="relu"),
+        case("SeparableConv1D", [(2, 7, 3)], separable, filters=4, kernel_size=3, padding="causal", depth_multiplier=2),
         case("Conv2DTranspose", [(2, 3, 4, 5), (1, 1, 1, 1)], transposed, [WRONG[0], *WRONG[3:]], filters=3,
              kernel_size=3, strides=2),
         case("Conv2DTranspose", [(2, 3, 2, 2)], transposed, filters=4, kernel_size=(2, 1), strides=(3, 2),

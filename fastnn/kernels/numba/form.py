@@ -29,7 +29,7 @@ from ..broadcast import Broadcast
 from ..spec import BLOCK, KERNELS, Kernel
 
 MODULES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments", "data",
-           "conv")
+           "conv", "depthwise")
 TYPES = ("f4", "f8", "i4", "i8", "u1", "u2", "u4", "u8", "i1", "i2", "f2")
 ABI = ("buf", "dim", "attr", "first", "last")
 
