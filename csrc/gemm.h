@@ -38,6 +38,17 @@ typedef void (*fnn_gemm_tile)(const float *a, int64_t as, const float *b, int64_
 typedef void (*fnn_gemm_tile_and_keep)(float *keep, const float *a, int64_t as, const float *b, int64_t bs, float *c,
                                        int64_t cs, int64_t k, int64_t lanes, const float *bias, int64_t mode);
 
+/* Sums that go over several runs of k, each as long: of run r, A starts at a + runs.a[r] and B at b + runs.b[r].
+ * A convolution's are the rows of its kernel. */
+typedef struct fnn_runs {
+    int64_t count;
+    const int64_t *a, *b;
+} fnn_runs;
+
+/* c[i,j] = mode ADD ? c[i,j] : 0;  += a[runs.a[r] + (i,k)] b[runs.b[r] + (k,j)] over r, then k;  the rest as above. */
+typedef void (*fnn_gemm_runs_tile)(const float *a, int64_t as, const float *b, int64_t bs, float *c, int64_t cs,
+                                   int64_t k, const fnn_runs *runs, int64_t lanes, const float *bias, int64_t mode);
+
 struct fnn_gemm_ops {
     int64_t lanes;      /* floats of a vector */
     int64_t width;      /* vectors of a packed panel of B */
@@ -46,6 +57,8 @@ struct fnn_gemm_ops {
     fnn_gemm_tile row_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
     fnn_gemm_tile column_form[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
     fnn_gemm_tile_and_keep row_form_and_keep, column_form_and_keep;
+    fnn_gemm_runs_tile row_runs[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
+    fnn_gemm_runs_tile column_runs[FNN_GEMM_ROWS + 1][FNN_GEMM_WIDEST + 1];
 
     /* to[panel, k, j] = from[k * pitch + panel * width * lanes + j]: panels one after the other */
     void (*pack)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);

@@ -22,6 +22,7 @@
 #include "data.inc"
 #include "attention.inc"
 #include "embedding.inc"
+#include "conv.inc"
 #include "machine.inc"
 
 const fnn_ops FNN_NAME(ops) = {

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from . import convolutions as _convolutions
 from .kernels import activation as _activation
 from .kernels import dense as _dense
 from .kernels import elementwise as _elementwise
@@ -31,6 +32,7 @@ from .kernels.spec import KERNELS, Kernel
 from .program.custom_gradient import custom_gradient
 from .program.graph import Graph, Tensor, current_graph
 from .program.variable import Variable
+from .spelling import one_of
 
 _FAMILIES = (_activation, _dense, _elementwise, _reduce)  # importing them fills KERNELS
 
@@ -384,6 +386,51 @@ def dot(x1, x2):
     return reshape(y, (*a.shape[:-1], *b.shape[1:]))
 
 
+# ---------------------------------------------------------------------- convolutions
+
+@_function
+def conv(inputs, kernel, strides=1, padding: str = "valid", data_format: str | None = None, dilation_rate=1):
+    """A convolution of sequences (batch, steps, channels) or images (batch, height, width, channels).
+
+    The kernel is (..., channels of a group, filters); there are as many groups as its channels go into those of
+    `inputs`. Padding is "valid", "same" or, for sequences, "causal". See `fastnn.layers.Conv2D`.
+    """
+    x, w = _window("conv", inputs, kernel, padding, data_format, ("valid", "same", "causal"))
+    return _convolutions.conv("conv", x, w, strides, padding, dilation_rate)
+
+
+@_function
+def depthwise_conv(inputs, kernel, strides=1, padding: str = "valid", data_format: str | None = None, dilation_rate=1):
+    """A convolution of each channel by itself; the kernel is (..., channels, windows of a channel)."""
+    x, w = _window("depthwise_conv", inputs, kernel, padding, data_format)
+    return _convolutions.depthwise_conv("depthwise_conv", x, w, strides, padding, dilation_rate)
+
+
+@_function
+def separable_conv(inputs, depthwise_kernel, pointwise_kernel, strides=1, padding: str = "valid",
+                   data_format: str | None = None, dilation_rate=1):
+    """`depthwise_conv`, then `conv` with a kernel of one pixel."""
+    y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    return conv(y, pointwise_kernel)
+
+
+@_function
+def conv_transpose(inputs, kernel, strides=1, padding: str = "valid", output_padding=None,
+                   data_format: str | None = None, dilation_rate=1):
+    """A transposed convolution; the kernel is (..., filters, channels). See `fastnn.layers.Conv2DTranspose`."""
+    x, w = _window("conv_transpose", inputs, kernel, padding, data_format)
+    return _convolutions.conv_transpose("conv_transpose", x, w, strides, padding, output_padding, dilation_rate)
+
+
+def _window(name: str, x, w, padding, data_format, paddings=("valid", "same")):
+    """Data and kernel of a convolution with shapes and one dtype, in one graph if one of them is."""
+    one_of("padding", padding, paddings if len(w.shape) == 3 else paddings[:2])
+    _convolutions.last(name, data_format)
+    graph, dtype = _graph_of((x, w)), _float_dtype((x, w))
+    make = _array if graph is None else lambda v, dtype: graph.tensor(_constant(v, dtype))
+    return make(x, dtype), make(w, dtype)
+
+
 # ---------------------------------------------------------------------- shapes
 
 @_function
@@ -588,18 +635,87 @@ from .activations.elementwise import (  # noqa: E402
 )
 from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
 from .compositions import *  # noqa: E402, F403
-from .compositions import __all__ as _composed  # noqa: E402
 
 abs = absolute
 
 __all__ = [
-    "abs", "absolute", "add", "cast", "celu", "clip", "concatenate", "convert_to_numpy",
-    "convert_to_tensor", "custom_gradient", "divide", "dot", "elu", "exp", "expand_dims",
-    "expm1", "gelu", "glu", "greater", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
-    "leaky_relu", "less", "log", "log1p", "log_sigmoid", "log_softmax", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "mish", "multiply", "negative", "not_equal", "ones_like", "power", "reciprocal", "relu", "relu6",
-    "reshape", "rsqrt", "selu", "shape", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign",
-    "sparse_plus", "sparse_sigmoid", "sparsemax", "sqrt", "square", "squareplus", "squeeze", "std", "stop_gradient",
-    "subtract", "sum", "swish", "tanh", "tanh_shrink", "threshold", "transpose", "var", "where", "zeros_like",
-    *_composed,
+    "abs",
+    "absolute",
+    "add",
+    "cast",
+    "celu",
+    "clip",
+    "concatenate",
+    "conv",
+    "conv_transpose",
+    "convert_to_numpy",
+    "convert_to_tensor",
+    "custom_gradient",
+    "depthwise_conv",
+    "divide",
+    "dot",
+    "elu",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "gelu",
+    "glu",
+    "greater",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "less",
+    "log",
+    "log1p",
+    "log_sigmoid",
+    "log_softmax",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mish",
+    "multiply",
+    "negative",
+    "not_equal",
+    "ones_like",
+    "power",
+    "reciprocal",
+    "relu",
+    "relu6",
+    "reshape",
+    "rsqrt",
+    "selu",
+    "separable_conv",
+    "shape",
+    "sigmoid",
+    "sign",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "sqrt",
+    "square",
+    "squareplus",
+    "squeeze",
+    "std",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+    "transpose",
+    "var",
+    "where",
+    "zeros_like",
 ]

@@ -28,6 +28,8 @@ FAMILIES = (
     "data",
     "embedding",
     "attention",
+    "conv",
+    "depthwise",
 )
 
 _forms: dict[str, dict[str, int]] = {"native": {}, "numba": {}}

@@ -7,6 +7,16 @@ from typing import Any
 
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from .convolution import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from .core import Activation, Dense, Flatten, Identity, Input, InputLayer, Reshape
 from .layer import Layer
 from .masking import Masking
@@ -30,13 +40,19 @@ from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 __all__ = [
     "Activation",
     "ActivityRegularization",
-    "add",
     "Add",
+    "add",
     "AlphaDropout",
     "BatchNormalization",
-    "concatenate",
     "Concatenate",
+    "concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "deserialize",
     "Dropout",
     "ELU",
@@ -58,6 +74,8 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "RMSNormalization",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "serialize",
     "Softmax",
     "SpatialDropout1D",

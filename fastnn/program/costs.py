@@ -296,8 +296,12 @@ def _starts(fetched: Fetched) -> float:
 
 # ---------------------------------------------------------------------- matrix products
 
+CONVOLUTIONS = ("conv", "conv_grad_input", "conv_grad_weight", "conv_transpose")
+PRODUCTS = frozenset(("dense", "dense_grad_input", "dense_grad_weight", "norm_dense_grad", "matmul", *CONVOLUTIONS))
+
+
 def is_product(call: Call) -> bool:
-    return call.kernel.name in ("dense", "dense_grad_input", "dense_grad_weight", "norm_dense_grad", "matmul")
+    return call.kernel.name in PRODUCTS
 
 
 def shape_of(call: Call) -> tuple[int, int, int]:
@@ -312,8 +316,22 @@ def shape_of(call: Call) -> tuple[int, int, int]:
     if name == "matmul":
         batch, m, k, n = call.kernel.sizes(call)[:4]
         return batch * m, n, k
+    if name in CONVOLUTIONS:
+        return _convolved(call)
     (m, k), n = call["x"].shape, call["dz"].shape[1]
     return k, n, m
+
+
+def _convolved(call: Call) -> tuple[int, int, int]:
+    """The same of a convolution: its groups are so many products, each with its share of the columns."""
+    g = call.kernel.geometry(call)
+    pixels, window, channels, filters = g.N * g.OH * g.OW, g.KH * g.KW, g.C // g.groups, g.F // g.groups
+    if call.kernel.name == "conv":
+        return pixels * g.groups, filters, window * channels
+    if call.kernel.name == "conv_grad_weight":
+        return window * channels * g.groups, filters, pixels
+    # phases of a stride share the taps: as many products as there are pixels of dz, however many there are of x
+    return pixels * g.groups, channels, window * filters
 
 
 def padded(n: int, lanes: int) -> int:
@@ -354,8 +372,9 @@ def _packed(call: Call) -> float:
 def _edges(call: Call, elements: int) -> float:
     """FLOPs' worth of the activation, or of its derivative, at the edges of the tiles."""
     kind = call.attrs.get("activation", "linear")
-    if kind == "linear" or (call.kernel.name == "dense" and kind == "relu"):
+    forward = call.kernel.name in ("dense", "conv", "conv_transpose")
+    if kind == "linear" or forward and kind == "relu":
         return 0.0
-    family = "activation" if call.kernel.name == "dense" else "activation_grad"
+    family = "activation" if forward else "activation_grad"
     entry = COSTS.get(f"{family}/{kind}")
     return entry.element * elements if entry else 0.0

@@ -102,7 +102,8 @@ def numpy_contenders(kernel: Kernel, attrs: dict[str, Any]) -> list[Contender]:
     return [*found, meaning(kernel, attrs, "numpy, meaning" if by_hand else "numpy", threads)]
 
 
-PRODUCTS = frozenset({"dense", "dense_grad_input", "dense_grad_weight", "norm_dense_grad", "matmul"})
+PRODUCTS = frozenset({"dense", "dense_grad_input", "dense_grad_weight", "norm_dense_grad", "matmul", "conv",
+                      "conv_grad_input", "conv_grad_weight", "conv_transpose"})
 
 
 def meaning(kernel: Kernel, attrs: dict[str, Any], name: str, threads: int | None = 1) -> Contender:

@@ -15,8 +15,10 @@ from .. import kernels  # noqa: F401  (fills KERNELS)
 from ..kernels import (
     activation,
     attention,
+    conv,
     data,
     dense,
+    depthwise,
     dropout,
     elementwise,
     embedding,
@@ -40,6 +42,7 @@ ROWS = {"rows": 4096, "columns": 256}
 CLASSES = {"rows": 8192, "columns": 10}
 PRODUCT = {"M": 32, "K": 784, "N": 300}
 ATTENDED = {"batch": 32, "length": 64, "heads": 4, "dim": 32}
+IMAGES = {"images": 16, "height": 28, "width": 28, "channels": 16, "filters": 32}  #: convolved by windows of 3 x 3
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,18 @@ def _narrow(x: np.ndarray) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------- makers of inputs
+
+def images(*what: str):
+    """Inputs of the convolutions that fill the window's border with zeros: x, dz, w, turned and so on."""
+    def make(rng: Rng, attrs, images, height, width, channels, filters):
+        shapes = {"x": (images, height, width, channels), "y": (images, height, width, channels),
+                  "dz": (images, height, width, filters), "w": (3, 3, channels, filters), "b": (filters,),
+                  "turned": (3, 3, filters, channels), "c": (channels,), "each": (3, 3, channels, 1),
+                  "dx": (images, height, width, channels)}
+        return tuple(normal(rng, *shapes[name]) for name in what)
+    return make
+
+
 
 def normal(rng: Rng, *shape: int) -> np.ndarray:
     return rng.standard_normal(shape, np.float32)
@@ -314,6 +329,23 @@ def _table() -> list[Entry]:
               terms=_inner("M")),
         Entry(d.norm_dense_grad, normed_product, PRODUCT, terms=lambda M, K, N: 32 + 4 * (M**0.5 + N**0.5)),
         Entry(d.matmul, factors, {"M": 512, "K": 512, "N": 512}, terms=_inner("K")),
+    ]
+    around, relu = {"padding": (1, 1, 1, 1)}, {"activation": "relu"}
+    pixels = {"terms": lambda images, height, width, channels, filters: 32 + 4 * (images * height * width) ** 0.5}
+    taps = {"terms": lambda images, height, width, channels, filters: 64 + 4 * (9 * max(channels, filters)) ** 0.5}
+
+    def shape(images, height, width, channels, filters):
+        return {"shape": (height, width)}
+
+    made += [
+        Entry(conv.conv, images("x", "w", "b"), IMAGES, {**around, **relu}, **taps),
+        Entry(conv.conv_grad_input, images("dz", "turned", "y"), IMAGES, {**around, **relu}, shape, **taps),
+        Entry(conv.conv_grad_weight, images("x", "dz"), IMAGES, {**around, "window": (3, 3)}, **pixels),
+        Entry(conv.conv_transpose, images("dz", "turned", "c"), IMAGES, {**around, **relu}, shape, **taps),
+        Entry(conv.turn_kernel, images("w"), IMAGES),
+        Entry(depthwise.depthwise, images("x", "each", "c"), IMAGES, {**around, **relu}),
+        Entry(depthwise.depthwise_grad_input, images("dx", "each", "y"), IMAGES, {**around, **relu}, shape),
+        Entry(depthwise.depthwise_grad_weight, images("x", "dx"), IMAGES, {**around, "window": (3, 3)}, **pixels),
     ]
     made += [Entry(k, matrices(positive), ROWS, {"axes": (1,)}, terms=lambda rows, columns: _all(rows * columns))
              for k in (r.reduce_sum, r.reduce_mean, r.reduce_max)]

@@ -247,6 +247,52 @@ def matmul(torch, s, a):
     return lambda: torch.matmul(left, right, out=y)
 
 
+# ---------------------------------------------------------------------- convolutions
+
+def _images(x):
+    """(N,H,W,C) as PyTorch sees images with the channels last: the same memory."""
+    return x.permute(0, 3, 1, 2)
+
+
+def _around(a):
+    """Zeros on both sides of the two axes, which must be as many; ValueError where PyTorch has no such padding."""
+    top, bottom, left, right = a["padding"]
+    if top != bottom or left != right:
+        raise ValueError("PyTorch's convolutions have as many zeros before an axis as behind it.")
+    return [top, left]
+
+
+@_form
+def conv(torch, s, a):
+    x, w = _images(s["x"]), s["w"].permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    padding = _around(a)
+
+    def step():
+        z = torch.nn.functional.conv2d(x, w, s["b"], a["strides"], padding, a["dilation"], a["groups"])
+        y = torch.relu_(z) if a["activation"] == "relu" else activate(torch, z, a["activation"], a["alpha"])
+        return y.permute(0, 2, 3, 1)
+
+    return step
+
+
+@_form
+def conv_grad_input(torch, s, a):
+    dz, padding = _images(s["dz"]), _around(a)
+    w = s["turned"].flip(0, 1).permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+    x = torch.empty(dz.shape[0], w.shape[1] * a["groups"], *a["shape"])
+
+    def step():
+        dx, _, _ = torch.ops.aten.convolution_backward(
+            dz, x, w, None, a["strides"], padding, a["dilation"], False, [0, 0], a["groups"], [True, False, False])
+        dx = dx.permute(0, 2, 3, 1)
+        if s["y"] is None:
+            return dx
+        kind = {"kind": a["activation"], "alpha": a["alpha"]}
+        return activation_grad(torch, {"dy": dx, "x": None, "y": s["y"]}, kind)()
+
+    return step
+
+
 # ---------------------------------------------------------------------- norm, loss, random numbers
 
 @_form

@@ -8,6 +8,8 @@ import numpy as np
 
 from fastnn import layers
 
+from .conv_cases import convolutions
+
 
 @dataclass
 class Case:
@@ -231,4 +233,5 @@ CASES = [
          [(None, [(2, 3, 1), (2, 4, 1)], "Concatenate"), (None, [(2, 3)], "list of at least two")]),
     Case("Concatenate-axis-1", lambda **k: layers.Concatenate(axis=1, **k), [[(4, 2, 3), (4, 5, 3)]],
          lambda layer, training, *xs: np.concatenate(xs, 1), [(None, [(2, 3, 1), (2, 3, 2)], "Concatenate")]),
+    *convolutions(),
 ]

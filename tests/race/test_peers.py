@@ -7,16 +7,15 @@ import fastnn
 from fastnn.kernels.activation import KINDS
 from fastnn.kernels.dense import ACTIVATIONS
 from fastnn.race import jax_forms, torch_forms
+from tests.race.tiny import TINY
 
 pytest.importorskip("fastnn.kernels.native.core")
-TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30, "batch": 2, "length": 20,
-        "heads": 2, "dim": 8}
 MODULES = {"torch": torch_forms, "jax": jax_forms}
 CASES = [(library, name, {}) for library, module in MODULES.items() for name in sorted(module.known())]
 CASES += [(library, "activation", {"kind": kind, "alpha": 0.7}) for library in MODULES for kind in KINDS]
 CASES += [("torch", "activation_grad", {"kind": kind, "alpha": 0.7}) for kind in KINDS]
 CASES += [(library, name, {"activation": kind, "alpha": 0.7}) for library in MODULES for kind in ACTIVATIONS
-          for name in ("dense", "dense_grad_input")]
+          for name in ("dense", "dense_grad_input", "conv", "conv_grad_input") if name in MODULES[library].known()]
 CASES += [(library, "matmul", {"transpose_a": ta, "transpose_b": tb}) for library in MODULES
           for ta in (0, 1) for tb in (0, 1)]
 CASES += [(library, *more) for library in MODULES for more in (

@@ -14,10 +14,9 @@ from fastnn.race.by_hand import BY_HAND
 from fastnn.race.contenders import native
 from fastnn.race.entries import ENTRIES
 from fastnn.race.timing import take_turns
+from tests.race.tiny import TINY
 
 core = pytest.importorskip("fastnn.kernels.native.core")
-TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30, "batch": 2, "length": 20,
-        "heads": 2, "dim": 8}
 OURS = ["numpy", "numba", "native"]
 
 

@@ -20,6 +20,13 @@ cdef extern from "gemm.h" nogil:
     ctypedef void (*fnn_gemm_tile_and_keep)(float *keep, const float *a, int64_t a_step, const float *b, int64_t b_step,
                                             float *c, int64_t c_step, int64_t k, int64_t lanes, const float *bias,
                                             int64_t mode) noexcept nogil
+    ctypedef struct fnn_runs:
+        int64_t count
+        const int64_t *a
+        const int64_t *b
+    ctypedef void (*fnn_gemm_runs_tile)(const float *a, int64_t a_step, const float *b, int64_t b_step, float *c,
+                                        int64_t c_step, int64_t k, const fnn_runs *runs, int64_t lanes,
+                                        const float *bias, int64_t mode) noexcept nogil
     ctypedef struct fnn_gemm_ops:
         int64_t lanes
         int64_t width
@@ -28,6 +35,8 @@ cdef extern from "gemm.h" nogil:
         fnn_gemm_tile column_form[7][9]
         fnn_gemm_tile_and_keep row_form_and_keep
         fnn_gemm_tile_and_keep column_form_and_keep
+        fnn_gemm_runs_tile row_runs[7][9]
+        fnn_gemm_runs_tile column_runs[7][9]
         void (*pack)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
         void (*pack_columns)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
         void (*transpose)(float *to, int64_t to_pitch, const float *src, int64_t pitch, int64_t rows,
@@ -69,3 +78,9 @@ cdef inline int64_t smaller(int64_t a, int64_t b) noexcept nogil:
 cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bint a_columns, const float *b,
                   int64_t b_pitch, bint b_columns, int64_t rows, int64_t columns, int64_t depth, bint add,
                   const Edge *edge) noexcept nogil
+
+# The same where k goes over several runs of `depth` terms each (csrc/gemm.h), with neither copies nor blocks of k: A and
+# B are read where they are. It uses no scratch memory; any number of columns.
+cdef void product_of_runs(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bint a_columns, const float *b,
+                          int64_t b_pitch, int64_t rows, int64_t columns, int64_t depth, const fnn_runs *runs, bint add,
+                          const Edge *edge) noexcept nogil

@@ -141,3 +141,36 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
         k = k_end
         if k >= depth:
             return
+
+
+cdef void product_of_runs(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bint a_columns, const float *b,
+                          int64_t b_pitch, int64_t rows, int64_t columns, int64_t depth, const fnn_runs *runs, bint add,
+                          const Edge *edge) noexcept nogil:
+    cdef const fnn_gemm_ops *g = fnn_gemm(ops())
+    cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), p, i = 0, m, j, w, left, last
+    cdef int64_t mode = FNN_GEMM_ADD if add else 0
+    cdef const fnn_gemm_runs_tile *tile
+    cdef const float *ap
+    if edge.activation == FNN_RELU and edge.y == NULL:
+        mode |= FNN_GEMM_RELU
+    for p in range(panels):
+        m = rows // panels + (p < rows % panels)
+        if a_columns:
+            tile, ap = <const fnn_gemm_runs_tile *> &g.column_runs[m][0], a + i
+        else:
+            tile, ap = <const fnn_gemm_runs_tile *> &g.row_runs[m][0], a + i * a_pitch
+        j = 0
+        while j < columns:
+            left = ceil_div(columns - j, g.lanes)
+            w = g.widest[m]
+            if w > left:
+                w = smaller(left, 4)
+            last = smaller(g.lanes, columns - j - (w - 1) * g.lanes)
+            tile[w](ap, a_pitch, b + j, b_pitch, c + i * c_pitch + j, c_pitch, depth, runs, last,
+                    edge.bias + j if edge.bias != NULL else NULL, mode)
+            j += g.lanes * w
+        if edge.y != NULL:
+            g.derive(edge.activation, edge.alpha, c + i * c_pitch, edge.y + i * c_pitch, c_pitch, m, columns)
+        elif edge.activation > FNN_RELU:
+            g.activate(edge.activation, edge.alpha, c + i * c_pitch, c_pitch, m, columns)
+        i += m

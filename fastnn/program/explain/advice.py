@@ -235,7 +235,8 @@ def cheaper_activation(case: Case) -> Advice | None:
     relu = {family: COSTS[f"{family}/relu"].element for family in ("activation", "activation_grad")}
     for call in case.program.calls:
         name, kind = call.kernel.name, call.attrs.get("kind", call.attrs.get("activation"))
-        family = {"dense": "activation", "dense_grad_input": "activation_grad"}.get(name, name)
+        family = {"dense": "activation", "conv": "activation", "conv_transpose": "activation",
+                  "dense_grad_input": "activation_grad", "conv_grad_input": "activation_grad"}.get(name, name)
         if family in relu and f"{family}/{kind}" in COSTS and kind != "relu":
             extra = (COSTS[f"{family}/{kind}"].element - relu[family]) * call.outputs[0].size / peak
             gain += max(extra, 0.0)
