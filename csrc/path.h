@@ -20,6 +20,7 @@
 #include "moments.inc"
 #include "random.inc"
 #include "data.inc"
+#include "recurrent.inc"
 #include "machine.inc"
 
 const fnn_ops FNN_NAME(ops) = {

@@ -16,7 +16,7 @@ from fastnn.race.entries import ENTRIES
 from fastnn.race.timing import take_turns
 
 core = pytest.importorskip("fastnn.kernels.native.core")
-TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30}
+TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30, "B": 9, "T": 3, "H": 20}
 OURS = ["numpy", "numba", "native"]
 
 
