@@ -23,6 +23,7 @@
 #include "attention.inc"
 #include "embedding.inc"
 #include "conv.inc"
+#include "recurrent.inc"
 #include "machine.inc"
 
 const fnn_ops FNN_NAME(ops) = {

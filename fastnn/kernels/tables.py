@@ -30,6 +30,7 @@ FAMILIES = (
     "attention",
     "conv",
     "depthwise",
+    "recurrent",
 )
 
 _forms: dict[str, dict[str, int]] = {"native": {}, "numba": {}}

@@ -29,6 +29,7 @@ from ..kernels import (
     moments,
     norm,
     optim,
+    recurrent,
     reduce,
     segments,
 )
@@ -37,12 +38,14 @@ from ..spelling import nearest
 from .timing import aligned
 
 Rng = np.random.Generator
+f4 = np.float32
 FLAT = {"n": 1 << 20}
 ROWS = {"rows": 4096, "columns": 256}
 CLASSES = {"rows": 8192, "columns": 10}
 PRODUCT = {"M": 32, "K": 784, "N": 300}
 ATTENDED = {"batch": 32, "length": 64, "heads": 4, "dim": 32}
 IMAGES = {"images": 16, "height": 28, "width": 28, "channels": 16, "filters": 32}  #: convolved by windows of 3 x 3
+SEQUENCE = {"B": 64, "T": 28, "H": 128}
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,21 @@ def picked(features: bool):
 
 # ---------------------------------------------------------------------- the table
 
+def sequences(kernel: Kernel):
+    """Projected inputs, a recurrent matrix and an initial state; for a gradient, what the forward kernel gives too."""
+    forward = KERNELS[kernel.name.removesuffix("_grad")]
+
+    def make(rng: Rng, attrs: Mapping[str, Any], B: int, T: int, H: int) -> tuple:  # noqa: N803
+        known: dict[str, Any] = {n: normal(rng, B, H) for n in ("h0", "c0", "dend", "dend_c")}
+        known |= {"z": normal(rng, B, T, forward.gates * H), "u": normal(rng, H, forward.gates * H) / f4(H**0.5),
+                  "b": normal(rng, forward.gates * H), "dy": normal(rng, B, T, H)}
+        if kernel is not forward:
+            known |= zip(forward.outputs, forward.numpy(*(known.get(n) for n in forward.inputs), **forward.complete({})))
+        return tuple(known.get(n) for n in kernel.inputs)
+
+    return make
+
+
 def _along(rows: int, columns: int) -> float:
     return 16 + columns / 8
 
@@ -414,6 +432,9 @@ def _table() -> list[Entry]:
         Entry(factored.adafactor, lambda rng, attrs, n: (normal(rng, n), np.float64(0.9), np.float64(1e-3),
                                                          normal(rng, n), positive(rng, n), None), FLAT, terms=_all),
     ]
+    made += [Entry(k, sequences(k), SEQUENCE, terms=lambda B, T, H: (16 + 4 * H**0.5) * T) for k in (
+        recurrent.simple_rnn, recurrent.simple_rnn_grad, recurrent.lstm, recurrent.lstm_grad, recurrent.gru,
+        recurrent.gru_grad)]
     updates = {optim.clip_inplace: {"limit": 1.0}, optim.l2_grad_inplace: {"coefficient": 1e-4}}
     made += [Entry(k, update(k), FLAT, updates.get(k, {})) for k in (
         optim.sgd, optim.momentum, optim.momentum_outside, optim.rmsprop, optim.rmsprop_momentum,
