@@ -7,11 +7,15 @@ from typing import Any
 
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from .attention import AdditiveAttention, Attention
 from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
+from .embedding import Embedding
 from .layer import Layer
 from .merge import Add, Concatenate, add, concatenate
+from .multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from .normalization import BatchNormalization
 from .operation import Operation
+from .positions import PositionEmbedding, RotaryEmbedding, SinePositionEncoding, TokenAndPositionEmbedding
 from .preprocessing import Normalization, Rescaling
 from .regularization import (
     ActivityRegularization,
@@ -27,10 +31,12 @@ from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, ELU,
-    Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
-    Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
-    SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
+    Activation, ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention, BatchNormalization,
+    Concatenate, Dense, Dropout, ELU, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization,
+    GroupQueryAttention, InputLayer, LayerNormalization, LeakyReLU, MultiHeadAttention, Normalization, Operation, PReLU,
+    PositionEmbedding, RMSNormalization, ReLU, Rescaling, Reshape, RotaryEmbedding, SinePositionEncoding, Softmax,
+    SpatialDropout1D, SpatialDropout2D, SpectralNormalization, TokenAndPositionEmbedding, UnitNormalization,
+    WeightNormalization)}
 
 #: ends of the names of arguments that may be objects of classes of users
 OWN_KINDS = ("_constraint", "_initializer", "_regularizer")
@@ -70,9 +76,11 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
-           "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
-           "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU",
-           "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-           "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
+__all__ = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention",
+           "BatchNormalization", "Concatenate", "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GaussianDropout",
+           "GaussianNoise", "GroupNormalization", "GroupQueryAttention", "Input", "InputLayer", "Layer",
+           "LayerNormalization", "LeakyReLU", "MultiHeadAttention", "Normalization", "Operation", "PReLU",
+           "PositionEmbedding", "RMSNormalization", "ReLU", "Rescaling", "Reshape", "RotaryEmbedding",
+           "SinePositionEncoding", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpectralNormalization",
+           "TokenAndPositionEmbedding", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
            "deserialize", "serialize"]

@@ -140,6 +140,7 @@ class Graph:
     training : what layers take for ``training=None``.
     sampling : whether dropout and other noise are on without training: each step then is one sample of the output.
     losses : (layer, scalar tensor) pairs: what layers add to the loss.
+    places : name of a feed or source -> (layer, rows) pairs: its whole numbers are rows of such tables, 0..rows-1.
     """
 
     def __init__(self, name: str = "program"):
@@ -154,6 +155,7 @@ class Graph:
         self.variables: dict[int, Tensor] = {}
         self.after: list[Callable[[int], None]] = []  # called with the number of steps done
         self.losses: list[tuple[Any, Tensor]] = []  # (layer, what it adds to the loss)
+        self.places: dict[str, list[tuple[str, int]]] = {}
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
         self._gate: Tensor | None = None
