@@ -16,7 +16,8 @@ from fastnn.program.program import Program
 
 PEERS = ("fastnn", "fastnn-numpy")
 HE = dict(kernel_initializer="he_normal")
-WORKLOADS = ("mlp_bn", "mlp_adam", "tabular", "deep_narrow", "autoencoder", "infer1", "adam10m", "mlp_wide")
+WORKLOADS = ("mlp_bn", "mlp_adam", "tabular", "deep_narrow", "gpt", "autoencoder", "infer1", "adam10m",
+             "mlp_wide")
 LOSS = dict(tabular="mse", autoencoder=fastnn.losses.BinaryCrossentropy(from_logits=True))
 
 
@@ -26,6 +27,10 @@ def norm():
 
 def network(w):
     """The layers of a workload; logits come out."""
+    if w.name == "gpt":
+        from workloads import GPT
+
+        return gpt(**GPT)
     model = fastnn.Sequential([fastnn.Input((w.layers[0],))], name=w.name)
     hidden, last = w.layers[1:-1], w.layers[-1]
     for width in hidden:
@@ -44,11 +49,24 @@ def network(w):
     return model
 
 
+def gpt(vocab, context, width, heads, blocks):
+    """A decoder alone: pre-norm blocks, their two halves written out."""
+    tokens = fastnn.Input((context,))
+    x = layers.TokenAndPositionEmbedding(vocab, context, width, fastnn.initializers.RandomNormal(stddev=0.02))(tokens)
+    for _ in range(blocks):
+        h = layers.LayerNormalization(epsilon=1e-5)(x)
+        x = layers.Add()([x, layers.MultiHeadAttention(heads, width // heads)(h, h, use_causal_mask=True)])
+        h = layers.LayerNormalization(epsilon=1e-5)(x)
+        x = layers.Add()([x, layers.Dense(width)(layers.Dense(4 * width, "gelu")(h))])
+    return fastnn.Model(tokens, layers.Dense(vocab)(layers.LayerNormalization(epsilon=1e-5)(x)), name="gpt")
+
+
 def optimizer(w):
     o = fastnn.optimizers
     return {"sgd": lambda: o.SGD(w.lr), "nesterov": lambda: o.SGD(w.lr, momentum=0.9, nesterov=True),
             "rmsprop": lambda: o.RMSprop(w.lr, rho=0.9), "none": lambda: "sgd",
-            "adam": lambda: o.Adam(w.lr, epsilon=1e-8)}[w.optimizer]()
+            "adam": lambda: o.Adam(w.lr, epsilon=1e-8),
+            "adamw": lambda: o.AdamW(w.lr, weight_decay=0.01, epsilon=1e-8)}[w.optimizer]()
 
 
 def make(peer, w, threads):

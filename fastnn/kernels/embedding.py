@@ -19,9 +19,9 @@ NUMBERS = 1024  #: numbers of a tile of `whole_numbers`
 MOST = 2**24  #: whole numbers up to here are the same in float32
 
 
-def _check_index(name: str, index: Array) -> None:
-    if index.dtype != np.int32:
-        raise ValueError(f"{name} needs int32 tokens, not {index.dtype}.")
+def _check_tokens(name: str, tokens: Array) -> None:
+    if tokens.dtype != np.int32:
+        raise ValueError(f"{name} needs int32 tokens, not {tokens.dtype}.")
 
 
 @register
@@ -58,9 +58,9 @@ class whole_numbers(Kernel):
 
 @register
 class embedding(Kernel):
-    """y = table[index]: the rows of a table at these places; NaN where there is no such row.
+    """y = table[tokens]: the rows of a table at these places; NaN where there is no such row.
 
-    Slots: ``y[...,D] <- index[...]`` int32, ``table[V,D]``.
+    Slots: ``y[...,D] <- tokens[...]`` int32, ``table[V,D]``.
 
     Examples
     --------
@@ -71,44 +71,44 @@ class embedding(Kernel):
     """
 
     name = "embedding"
-    inputs = ("index", "table")
+    inputs = ("tokens", "table")
     dims = ("N", "V", "D")
 
-    def infer(self, index, table):
-        _check_index(self.name, index)
+    def infer(self, tokens, table):
+        _check_tokens(self.name, tokens)
         if table.ndim != 2:
             raise ValueError(f"embedding needs a table[V,D], not table{list(table.shape)}.")
         same_dtype(self.name, table)
-        return (Array((*index.shape, table.shape[1]), table.dtype),)
+        return (Array((*tokens.shape, table.shape[1]), table.dtype),)
 
-    def numpy(self, index, table):
-        there = (index >= 0) & (index < len(table))
-        y = np.full((*index.shape, table.shape[1]), np.nan, table.dtype)
-        y[there] = table[index[there]]
+    def numpy(self, tokens, table):
+        there = (tokens >= 0) & (tokens < len(table))
+        y = np.full((*tokens.shape, table.shape[1]), np.nan, table.dtype)
+        y[there] = table[tokens[there]]
         return y
 
     def sizes(self, call: Call):
-        return (call["index"].size, *call["table"].shape)
+        return (call["tokens"].size, *call["table"].shape)
 
     def tiles(self, call: Call):
-        return blocks(call["index"].size, TOKENS)
+        return blocks(call["tokens"].size, TOKENS)
 
     def nbytes(self, call: Call):
         """The picked rows and their copy; not the whole table."""
-        return 2 * call["y"].nbytes + call["index"].nbytes
+        return 2 * call["y"].nbytes + call["tokens"].nbytes
 
     def terms(self, call: Call):
         return 0
 
     def gradient(self, call: Call, *, y):
-        return {"table": embedding_grad(y, call["index"], rows=call["table"].shape[0])}
+        return {"table": embedding_grad(y, call["tokens"], rows=call["table"].shape[0])}
 
 
 @register
 class embedding_grad(Kernel):
-    """dtable[v] = the sum of dy over the places where index is v, in their order.
+    """dtable[v] = the sum of dy over the places where tokens is v, in their order.
 
-    Slots: ``dtable[V,D] <- dy[...,D], index[...]`` int32. A tile is a block of columns of the whole table: each sum
+    Slots: ``dtable[V,D] <- dy[...,D], tokens[...]`` int32. A tile is a block of columns of the whole table: each sum
     has one order whatever the threads. Numbers that are none of a row are left out.
 
     Examples
@@ -121,26 +121,26 @@ class embedding_grad(Kernel):
 
     name = "embedding_grad"
     outputs = ("dtable",)
-    inputs = ("dy", "index")
+    inputs = ("dy", "tokens")
     dims = ("N", "V", "D")
     attrs = {"rows": ...}
 
-    def infer(self, dy, index, *, rows):
-        _check_index(self.name, index)
-        if dy.ndim < 1 or dy.shape[:-1] != index.shape:
-            raise ValueError(f"embedding_grad needs dy[...,D] and index[...], not dy{list(dy.shape)} and "
-                             f"index{list(index.shape)}.")
+    def infer(self, dy, tokens, *, rows):
+        _check_tokens(self.name, tokens)
+        if dy.ndim < 1 or dy.shape[:-1] != tokens.shape:
+            raise ValueError(f"embedding_grad needs dy[...,D] and tokens[...], not dy{list(dy.shape)} and "
+                             f"tokens{list(tokens.shape)}.")
         same_dtype(self.name, dy)
         return (Array((int(rows), dy.shape[-1]), dy.dtype),)
 
-    def numpy(self, dy, index, *, rows):
-        there = (index >= 0) & (index < rows)
+    def numpy(self, dy, tokens, *, rows):
+        there = (tokens >= 0) & (tokens < rows)
         dtable = np.zeros((int(rows), dy.shape[-1]), dy.dtype)
-        np.add.at(dtable, index[there], dy[there])
+        np.add.at(dtable, tokens[there], dy[there])
         return dtable
 
     def sizes(self, call: Call):
-        return (call["index"].size, *call["dtable"].shape)
+        return (call["tokens"].size, *call["dtable"].shape)
 
     def tiles(self, call: Call):
         return blocks(call["dtable"].shape[1], COLUMNS)
@@ -149,4 +149,4 @@ class embedding_grad(Kernel):
         return float(math.prod(call["dy"].shape))
 
     def terms(self, call: Call):
-        return call["index"].size
+        return call["tokens"].size

@@ -3,8 +3,8 @@
 What the inputs of all steps give to the gates, ``z[b,t] = x[b,t] @ w + b``, is one product beforehand (`dense`). The
 kernel here goes through the steps: ``h @ u`` of the state before, added to z, then the cell's own formulas. Rows of the
 batch know nothing of each other, so a tile is a block of rows for all steps, and no thread waits for another between
-them. Backward is the same from the last step to the first; it gives dz, from which the products of the dense family make
-the gradients of w, u, b and x over all steps at once.
+them. Backward is the same from the last step to the first; it gives dz, from which the products of the dense family
+make the gradients of w, u, b and x over all steps at once.
 
 What they share:
 

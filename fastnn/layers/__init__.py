@@ -7,6 +7,7 @@ from typing import Any
 
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from .attention import AdditiveAttention, Attention
 from .convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -18,11 +19,14 @@ from .convolution import (
     SeparableConv2D,
 )
 from .core import Activation, Dense, Flatten, Identity, Input, InputLayer, Reshape
+from .embedding import Embedding
 from .layer import Layer
 from .masking import Masking
 from .merge import Add, Concatenate, add, concatenate
+from .multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from .normalization import BatchNormalization
 from .operation import Operation
+from .positions import PositionEmbedding, RotaryEmbedding, SinePositionEncoding, TokenAndPositionEmbedding
 from .preprocessing import Normalization, Rescaling
 from .regularization import (
     ActivityRegularization,
@@ -40,9 +44,11 @@ from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 __all__ = [
     "Activation",
     "ActivityRegularization",
-    "Add",
     "add",
+    "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "BatchNormalization",
     "Concatenate",
     "concatenate",
@@ -56,10 +62,12 @@ __all__ = [
     "deserialize",
     "Dropout",
     "ELU",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -67,21 +75,26 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MultiHeadAttention",
     "Normalization",
     "Operation",
+    "PositionEmbedding",
     "PReLU",
     "ReLU",
     "Rescaling",
     "Reshape",
     "RMSNormalization",
+    "RotaryEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
     "serialize",
+    "SinePositionEncoding",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
+    "TokenAndPositionEmbedding",
     "UnitNormalization",
     "WeightNormalization",
     "Wrapper",

@@ -145,6 +145,7 @@ class Graph:
     declared : id of a tensor -> its shape with None where the size is only a stand-in, while shapes are inferred.
     measured : (metric, total, count) triples: what metrics took in, in a program that gathers them; else None.
     seed : where functions of `fastnn.random` get their keys from, by their place among them; None until one asks.
+    places : name of a feed or source -> (layer, rows) pairs: its whole numbers are rows of such tables, 0..rows-1.
     """
 
     def __init__(self, name: str = "program"):
@@ -163,6 +164,7 @@ class Graph:
         self.measured: list[tuple[Any, Tensor, Any]] | None = None
         self.seed: Any = None
         self._drawn = 0
+        self.places: dict[str, list[tuple[str, int]]] = {}
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
         self._gate: Tensor | None = None

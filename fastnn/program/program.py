@@ -125,8 +125,20 @@ class Program:
             raise ValueError(f"{self.name} was built for {name} with rows of shape {t.shape[1:]} and dtype {t.dtype}; "
                              f"got {array.shape[1:]} and {array.dtype}.")
         if self.bound.get(name) is not array:
+            self._check_places(name, array)
             self.bound[name] = array
             self._run.bind(name, array)
+
+    def _check_places(self, name: str, array: np.ndarray) -> None:
+        """Refuse whole numbers that are none of a row of the table that they are for, and what is no whole number."""
+        for layer, rows in self.graph.places.get(name, ()):
+            wrong = ~((array >= 0) & (array < rows))
+            if array.dtype.kind == "f":
+                wrong |= array != np.trunc(array)
+            if wrong.any():
+                first = array.reshape(-1)[int(np.argmax(wrong))]
+                raise ValueError(f"{layer} has {rows} rows and takes the whole numbers 0 to {rows - 1}; {name} holds "
+                                 f"{first:g}.")
 
     def run(self, steps: int = 1, feeds: Mapping[str, np.ndarray] | None = None,
             fetches: Mapping[str, np.ndarray] | None = None, offset: int = 0, budget: float = BUDGET) -> int:
@@ -142,6 +154,9 @@ class Program:
         """
         with self.lock:
             self.check_layout()
+            for name in self.graph.places:
+                if feeds and name in feeds:
+                    self._check_places(name, feeds[name][offset : offset + steps])
             table = self.table(steps)
             if not self._calibrated and steps >= CALIBRATE:
                 self._calibrate(table, feeds or {}, offset)

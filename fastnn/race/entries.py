@@ -277,7 +277,8 @@ def sequences(kernel: Kernel):
         known |= {"z": normal(rng, B, T, forward.gates * H), "u": normal(rng, H, forward.gates * H) / f4(H**0.5),
                   "b": normal(rng, forward.gates * H), "dy": normal(rng, B, T, H)}
         if kernel is not forward:
-            known |= zip(forward.outputs, forward.numpy(*(known.get(n) for n in forward.inputs), **forward.complete({})))
+            outputs = forward.numpy(*(known.get(n) for n in forward.inputs), **forward.complete({}))
+            known |= zip(forward.outputs, outputs)
         return tuple(known.get(n) for n in kernel.inputs)
 
     return make

@@ -1,4 +1,4 @@
-"""Cases of recurrent kernels: batches on both sides of tiles, units on both sides of vectors; masks, states, directions."""
+"""Cases of recurrent kernels: batches on both sides of tiles, units of vectors; masks, states, directions."""
 
 import numpy as np
 

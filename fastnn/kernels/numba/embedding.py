@@ -27,12 +27,12 @@ def copy_row(y, x):
         y[c] = x[c]
 
 
-@form(y="f4 N D", index="i4 N", table="f4 V D")
-def embedding(y, index, table, first, last):
-    """y = table[index]"""
+@form(y="f4 N D", tokens="i4 N", table="f4 V D")
+def embedding(y, tokens, table, first, last):
+    """y = table[tokens]"""
     for i in range(first * TOKENS, min(last * TOKENS, len(y))):
-        if 0 <= index[i] < len(table):
-            copy_row(y[i], table[index[i]])
+        if 0 <= tokens[i] < len(table):
+            copy_row(y[i], table[tokens[i]])
         else:
             for c in range(y.shape[1]):
                 y[i, c] = NOTHING
@@ -45,13 +45,13 @@ def add_row(y, x):
         y[c] += x[c]
 
 
-@form(dtable="f4 V D", dy="f4 N D", index="i4 N")
-def embedding_grad(dtable, dy, index, first, last):
-    """np.add.at(dtable, index, dy), for some columns"""
+@form(dtable="f4 V D", dy="f4 N D", tokens="i4 N")
+def embedding_grad(dtable, dy, tokens, first, last):
+    """np.add.at(dtable, tokens, dy), for some columns"""
     start, stop = first * COLUMNS, min(last * COLUMNS, dtable.shape[1])
     for v in range(len(dtable)):
         for c in range(start, stop):
             dtable[v, c] = 0.0
-    for i in range(len(index)):
-        if 0 <= index[i] < len(dtable):
-            add_row(dtable[index[i], start:stop], dy[i, start:stop])
+    for i in range(len(tokens)):
+        if 0 <= tokens[i] < len(dtable):
+            add_row(dtable[tokens[i], start:stop], dy[i, start:stop])

@@ -279,7 +279,7 @@ def gru_reset(q, p, h):
       b="f4 3*H", h0="f4 B H", mask="f4 B T", backwards="i8", sequence="i8", save="i8", reset_after="i8")
 def gru(y, end, before, gates, inner, z, u, b, h0, mask, B, T, H, rows, own, backwards, sequence, save, reset_after,
         first, last):
-    """z, r = sigmoid(z + h @ u + b); n = tanh(z + r * (h @ u + b)), or tanh(z + (r * h) @ u); h = z * h + (1 - z) * n"""
+    """z, r = sigmoid(z + h @ u + b); n = tanh(z + r * (h @ u + b)), or tanh(z + (r * h) @ u); h = z h + (1 - z) n."""
     for tile in range(first, last):
         at = tile * rows
         m = min(rows, B - at)
