@@ -20,7 +20,8 @@ typedef void (*fnn_kernel)(void *const *buf, const int64_t *dim, const double *a
 
 /* One family of micro-kernels is one struct of function pointers, declared in <family>.h, defined
  * in <family>.inc, and compiled once per CPU path by the ten-line files in paths/. */
-#define FNN_FAMILIES(X) X(gemm) X(elementwise) X(norm) X(loss) X(optim) X(moments) X(random) X(data) X(machine)
+#define FNN_FAMILIES(X) \
+    X(gemm) X(elementwise) X(norm) X(pool) X(loss) X(optim) X(moments) X(random) X(data) X(machine)
 
 #define X(family) typedef struct fnn_##family##_ops fnn_##family##_ops;
 FNN_FAMILIES(X)

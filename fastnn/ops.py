@@ -511,7 +511,7 @@ def stop_gradient(x):
     return y
 
 
-# ---------------------------------------------------------------------- activations
+# ---------------------------------------------------------------------- activations, and movement of more kinds
 # Last: they are made of what stands above.
 
 from .activations.elementwise import (  # noqa: E402
@@ -544,15 +544,30 @@ from .activations.elementwise import (  # noqa: E402
     threshold,
 )
 from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
+from .movement import (  # noqa: E402
+    average_pool,
+    flip,
+    max_pool,
+    moveaxis,
+    pad,
+    repeat,
+    split,
+    stack,
+    swapaxes,
+    take,
+    tile,
+    unstack,
+)
 
 abs = absolute
 
 __all__ = [
-    "abs", "absolute", "add", "cast", "celu", "clip", "concatenate", "divide", "dot", "elu", "exp", "expand_dims",
-    "expm1", "gelu", "glu", "greater", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
-    "leaky_relu", "less", "log", "log1p", "log_sigmoid", "log_softmax", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "mish", "multiply", "negative", "ones_like", "power", "reciprocal", "relu", "relu6", "reshape",
-    "rsqrt", "selu", "sigmoid", "sign", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus",
-    "sparse_sigmoid", "sparsemax", "sqrt", "square", "squareplus", "squeeze", "std", "stop_gradient", "subtract",
-    "sum", "swish", "tanh", "tanh_shrink", "threshold", "transpose", "var", "where", "zeros_like",
+    "abs", "absolute", "add", "average_pool", "cast", "celu", "clip", "concatenate", "divide", "dot", "elu", "exp",
+    "expand_dims", "expm1", "flip", "gelu", "glu", "greater", "hard_shrink", "hard_sigmoid", "hard_silu",
+    "hard_swish", "hard_tanh", "leaky_relu", "less", "log", "log1p", "log_sigmoid", "log_softmax", "matmul", "max",
+    "max_pool", "maximum", "mean", "min", "minimum", "mish", "moveaxis", "multiply", "negative", "ones_like", "pad",
+    "power", "reciprocal", "relu", "relu6", "repeat", "reshape", "rsqrt", "selu", "sigmoid", "sign", "silu",
+    "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "split", "sqrt",
+    "square", "squareplus", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "swish",
+    "take", "tanh", "tanh_shrink", "threshold", "tile", "transpose", "unstack", "var", "where", "zeros_like",
 ]

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from .spec import KERNELS, Kernel
 
 NATIVE_MODULES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments",
-                  "data")
+                  "data", "pool")
 
 _forms: dict[str, dict[str, int]] = {"native": {}, "numba": {}}
 _loaded: set[str] = set()

@@ -9,9 +9,44 @@ from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from .layer import Layer
-from .merge import Add, Concatenate, add, concatenate
+from .merge import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .normalization import BatchNormalization
-from .operation import Operation
+from .operation import Lambda, Operation
+from .pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPool1D,
+    MaxPool2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from .preprocessing import Normalization, Rescaling
 from .regularization import (
     ActivityRegularization,
@@ -23,14 +58,27 @@ from .regularization import (
     SpatialDropout2D,
 )
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from .spatial import (
+    Cropping1D,
+    Cropping2D,
+    Permute,
+    RepeatVector,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
 from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 #: class name -> class: what a saved model may hold
 KNOWN: dict[str, type[Layer]] = {c.__name__: c for c in (
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Concatenate, Dense, Dropout, ELU,
-    Flatten, GaussianDropout, GaussianNoise, GroupNormalization, InputLayer, LayerNormalization, LeakyReLU,
-    Normalization, Operation, PReLU, RMSNormalization, ReLU, Rescaling, Reshape, Softmax, SpatialDropout1D,
-    SpatialDropout2D, SpectralNormalization, UnitNormalization, WeightNormalization)}
+    Activation, ActivityRegularization, Add, AlphaDropout, Average, AveragePooling1D, AveragePooling2D,
+    BatchNormalization, Concatenate, Cropping1D, Cropping2D, Dense, Dot, Dropout, ELU, Flatten, GaussianDropout,
+    GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GroupNormalization, InputLayer, Lambda, LayerNormalization, LeakyReLU, MaxPooling1D, MaxPooling2D, Maximum,
+    Minimum, Multiply, Normalization, Operation, PReLU, Permute, RMSNormalization, ReLU, RepeatVector, Rescaling,
+    Reshape, Softmax, SpatialDropout1D, SpatialDropout2D, SpectralNormalization, Subtract, UnitNormalization,
+    UpSampling1D, UpSampling2D, WeightNormalization, ZeroPadding1D, ZeroPadding2D)}
 
 #: ends of the names of arguments that may be objects of classes of users
 OWN_KINDS = ("_constraint", "_initializer", "_regularizer")
@@ -70,9 +118,16 @@ def _with_functions(config: dict[str, Any], custom_objects: dict[str, Any]) -> d
     return found
 
 
-__all__ = ["Activation", "ActivityRegularization", "Add", "AlphaDropout", "BatchNormalization", "Concatenate", "Dense",
-           "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "Input",
-           "InputLayer", "Layer", "LayerNormalization", "LeakyReLU", "Normalization", "Operation", "PReLU",
-           "RMSNormalization", "ReLU", "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-           "SpectralNormalization", "UnitNormalization", "WeightNormalization", "Wrapper", "add", "concatenate",
-           "deserialize", "serialize"]
+__all__ = [
+    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "AveragePooling1D", "AveragePooling2D",
+    "AvgPool1D", "AvgPool2D", "BatchNormalization", "Concatenate", "Cropping1D", "Cropping2D", "Dense", "Dot",
+    "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D",
+    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNormalization", "Input", "InputLayer", "Lambda", "Layer",
+    "LayerNormalization", "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum",
+    "Multiply", "Normalization", "Operation", "PReLU", "Permute", "RMSNormalization", "ReLU", "RepeatVector",
+    "Rescaling", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpectralNormalization", "Subtract",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "WeightNormalization", "Wrapper", "ZeroPadding1D",
+    "ZeroPadding2D", "add", "average", "concatenate", "deserialize", "dot", "maximum", "minimum", "multiply",
+    "serialize", "subtract",
+]

@@ -12,7 +12,21 @@ from typing import Any
 import numpy as np
 
 from .. import kernels  # noqa: F401  (fills KERNELS)
-from ..kernels import activation, data, dense, dropout, elementwise, errors, loss, metric, moments, norm, optim, reduce
+from ..kernels import (
+    activation,
+    data,
+    dense,
+    dropout,
+    elementwise,
+    errors,
+    loss,
+    metric,
+    moments,
+    norm,
+    optim,
+    pool,
+    reduce,
+)
 from ..kernels.spec import KERNELS, Kernel
 from ..spelling import nearest
 from .timing import aligned
@@ -22,6 +36,7 @@ FLAT = {"n": 1 << 20}
 ROWS = {"rows": 4096, "columns": 256}
 CLASSES = {"rows": 8192, "columns": 10}
 PRODUCT = {"M": 32, "K": 784, "N": 300}
+IMAGES = {"images": 64, "size": 24, "channels": 64}
 
 
 @dataclass(frozen=True)
@@ -190,6 +205,27 @@ def picked(features: bool):
     return make
 
 
+def windows(kernel: Kernel):
+    """Inputs of pooling by their slots' names: square images in windows of two by two."""
+    def make(rng: Rng, attrs: Mapping, images: int, size: int, channels: int) -> tuple:
+        x = normal(rng, images, size, size, channels)
+        given = {name: attrs[name] for name in pool.Pool.attrs}
+        if kernel.inputs == ("x",):
+            return (x,)
+        y, place = pool.max_pool(x, **given)
+        return tuple({"dy": normal(rng, *y.shape), "place": place}[name] for name in kernel.inputs)
+    return make
+
+
+def larger(rng: Rng, attrs: Mapping, images: int, size: int, channels: int) -> tuple:
+    """Inputs of `resample`: rows twice as many, by linear interpolation."""
+    at = np.clip((np.arange(2 * size) + 0.5) / 2 - 0.5, 0, size - 1)
+    low = np.floor(at).astype(np.int32)
+    index = np.stack([low, np.minimum(low + 1, size - 1)], 1)
+    weight = np.stack([1 - (at - low), at - low], 1)
+    return (normal(rng, images, size, size, channels), index, weight, *pool.turned(index, weight, size))
+
+
 # ---------------------------------------------------------------------- the table
 
 def _along(rows: int, columns: int) -> float:
@@ -277,6 +313,11 @@ def _table() -> list[Entry]:
         Entry(norm.row_norm_grad_parameters, row_normed(norm.row_norm_grad_parameters), ROWS, {},
               lambda rows, columns: {"width": columns}, _down),
     ]
+    pairs = {"pool": (2, 2), "strides": (2, 2)}
+    made += [Entry(k, windows(k), IMAGES, pairs) for k in (pool.max_pool, pool.average_pool)]
+    made += [Entry(k, windows(k), IMAGES, pairs, lambda images, size, channels: {
+        "shape": (images, size, size, channels)}) for k in (pool.max_pool_grad, pool.average_pool_grad)]
+    made += [Entry(pool.resample, larger, {"images": 64, "size": 14, "channels": 64}, {"axis": 1})]
     made += [Entry(k, probabilities(k), CLASSES, terms=_along) for k in (
         loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad, loss.softmax_cross_entropy_dense,
         loss.softmax_cross_entropy_dense_grad, loss.cross_entropy, loss.cross_entropy_grad, loss.cross_entropy_dense,

@@ -14,7 +14,8 @@ import numpy as np
 
 from fastnn.kernels.spec import Kernel
 
-FAMILIES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments", "data")
+FAMILIES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments", "data",
+            "pool")
 EPS = float(np.finfo(np.float32).eps)
 
 

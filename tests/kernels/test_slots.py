@@ -27,7 +27,8 @@ RENAMED = {
 }
 #: Kernels that hand `dim` on whole: as many sizes as the arrays have axes, or helpers shared by several kernels.
 DIMS_AS_A_WHOLE = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "greater", "where",
-                   "broadcast_to", "transpose", "reduce_sum", "reduce_mean", "reduce_max"}
+                   "broadcast_to", "transpose", "reduce_sum", "reduce_mean", "reduce_max", "max_pool", "max_pool_grad",
+                   "average_pool", "average_pool_grad"}
 
 FUNCTION = re.compile(r"^cdef void (\w+)\(void \*const \*buf, const int64_t \*dim, const double \*attr,\s+"
                       r"int64_t first,\s+int64_t last\) noexcept nogil:\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)

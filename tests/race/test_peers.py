@@ -9,7 +9,7 @@ from fastnn.kernels.dense import ACTIVATIONS
 from fastnn.race import jax_forms, torch_forms
 
 pytest.importorskip("fastnn.kernels.native.core")
-TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30}
+TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30, "images": 2, "size": 6, "channels": 17}
 MODULES = {"torch": torch_forms, "jax": jax_forms}
 CASES = [(library, name, {}) for library, module in MODULES.items() for name in sorted(module.known())]
 CASES += [(library, "activation", {"kind": kind, "alpha": 0.7}) for library in MODULES for kind in KINDS]

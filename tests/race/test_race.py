@@ -16,7 +16,7 @@ from fastnn.race.entries import ENTRIES
 from fastnn.race.timing import take_turns
 
 core = pytest.importorskip("fastnn.kernels.native.core")
-TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30}
+TINY = {"n": 300, "rows": 30, "columns": 20, "M": 17, "K": 20, "N": 30, "images": 2, "size": 6, "channels": 17}
 OURS = ["numpy", "numba", "native"]
 
 

@@ -28,7 +28,8 @@ from typing import Any
 from ..broadcast import Broadcast
 from ..spec import BLOCK, KERNELS, Kernel
 
-MODULES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments", "data")
+MODULES = ("elementwise", "reduce", "dense", "activation", "norm", "dropout", "loss", "optim", "moments", "data",
+           "pool")
 TYPES = ("f4", "f8", "i4", "i8", "u1", "u2", "u4", "u8", "i1", "i2", "f2")
 ABI = ("buf", "dim", "attr", "first", "last")
 
