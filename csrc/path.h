@@ -15,6 +15,7 @@
 #include "elementwise.inc"
 #include "gemm.inc"
 #include "norm.inc"
+#include "pool.inc"
 #include "loss.inc"
 #include "optim.inc"
 #include "moments.inc"

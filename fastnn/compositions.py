@@ -17,11 +17,11 @@ from .program.graph import Tensor
 
 __all__ = [
     "all", "any", "arange", "argmax", "argmin", "average", "binary_crossentropy", "broadcast_to",
-    "categorical_crossentropy", "ceil", "count_nonzero", "cumsum", "divide_no_nan", "empty", "equal", "eye", "flip",
+    "categorical_crossentropy", "ceil", "count_nonzero", "cumsum", "divide_no_nan", "empty", "equal", "eye",
     "floor", "full", "full_like", "greater_equal", "identity", "isclose", "less_equal", "linspace", "log10", "log2",
-    "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "moments", "moveaxis", "ndim", "norm",
-    "normalize", "one_hot", "ones", "outer", "pad", "prod", "ravel", "repeat", "roll", "size",
-    "sparse_categorical_crossentropy", "split", "stack", "swapaxes", "tile", "tril", "triu", "unstack", "zeros",
+    "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "moments", "ndim", "norm",
+    "normalize", "one_hot", "ones", "outer", "prod", "ravel", "roll", "size",
+    "sparse_categorical_crossentropy", "tril", "triu", "zeros",
 ]
 
 
@@ -264,9 +264,9 @@ def cumsum(x, axis: int | None = None):
         return np.cumsum(x, axis)
     x = ops.reshape(x, (-1,)) if axis is None else x
     axis = 0 if axis is None else axis % len(x.shape)
-    moved = moveaxis(x, axis, -1)
+    moved = ops.moveaxis(x, axis, -1)
     found = ops.matmul(ops.reshape(moved, (-1, moved.shape[-1])), np.triu(np.ones((moved.shape[-1],) * 2, x.dtype)))
-    return moveaxis(ops.reshape(found, moved.shape), -1, axis)
+    return ops.moveaxis(ops.reshape(found, moved.shape), -1, axis)
 
 
 @_function
@@ -345,28 +345,6 @@ def ravel(x):
 
 
 @_function
-def moveaxis(x, source, destination):
-    """Axes at other places."""
-    x = _operand(x)
-    n = len(x.shape)
-    np.moveaxis(np.empty((1,) * n), source, destination)  # refuses what is wrong
-    source = [s % n for s in ([source] if _is_number(source) else source)]
-    destination = [d % n for d in ([destination] if _is_number(destination) else destination)]
-    perm = [i for i in range(n) if i not in source]
-    for d, s in sorted(zip(destination, source)):
-        perm.insert(d, s)
-    return ops.transpose(x, perm)
-
-
-@_function
-def swapaxes(x, axis1: int, axis2: int):
-    """Two axes exchanged."""
-    perm = list(range(len(_operand(x).shape)))
-    perm[axis1], perm[axis2] = perm[axis2], perm[axis1]
-    return ops.transpose(x, perm)
-
-
-@_function
 def broadcast_to(x, shape):
     """x repeated along axes of length 1 to this shape."""
     shape = tuple(shape)
@@ -375,51 +353,6 @@ def broadcast_to(x, shape):
     if shape == tuple(x.shape):
         return x
     return ops.multiply(_filled_with(x, 1.0, shape), x)
-
-
-@_function
-def stack(x, axis: int = 0):
-    """Arrays of one shape side by side along a new axis."""
-    parts = [_operand(p) for p in x]
-    axis %= len(parts[0].shape) + 1
-    return ops.concatenate([ops.expand_dims(p, axis) for p in parts], axis=axis)
-
-
-@_function
-def split(x, indices_or_sections, axis: int = 0):
-    """Parts of x along an axis: so many equal ones, or cut at these places."""
-    x = _operand(x)
-    if _plain(x):
-        return np.split(x, indices_or_sections, axis)
-    (axis,) = _axes(x, axis)
-    n = x.shape[axis]
-    if isinstance(indices_or_sections, int | np.integer):
-        if n % indices_or_sections:
-            raise ValueError(f"split: an axis of length {n} can't be cut into {indices_or_sections} equal parts.")
-        cuts = [i * (n // indices_or_sections) for i in range(indices_or_sections + 1)]
-    else:
-        cuts = [0, *(int(i) % n if i < 0 else int(i) for i in indices_or_sections), n]
-    before = (slice(None),) * axis
-    return [x[(*before, slice(a, b))] for a, b in zip(cuts, cuts[1:])]
-
-
-@_function
-def unstack(x, num: int | None = None, axis: int = 0):
-    """The parts of x along an axis, which goes."""
-    x = _operand(x)
-    (axis,) = _axes(x, axis)
-    return [x[(*(slice(None),) * axis, i)] for i in range(x.shape[axis])]
-
-
-@_function
-def flip(x, axis=None):
-    """The elements in reverse order along axes: by slices in a program, so for short axes."""
-    if _plain(x):
-        return np.flip(x, _tuple(axis))
-    for a in _axes(x, axis):
-        before = (slice(None),) * a
-        x = ops.concatenate([x[(*before, slice(i, i + 1))] for i in reversed(range(x.shape[a]))], axis=a)
-    return x
 
 
 @_function
@@ -435,48 +368,6 @@ def roll(x, shift: int, axis: int | None = None):
         return x
     before = (slice(None),) * axis
     return ops.concatenate([x[(*before, slice(cut, None))], x[(*before, slice(0, cut))]], axis=axis)
-
-
-@_function
-def repeat(x, repeats: int, axis: int | None = None):
-    """Each element so many times."""
-    if _plain(x):
-        return np.repeat(x, repeats, axis)
-    x = ops.reshape(x, (-1,)) if axis is None else x
-    (axis,) = _axes(x, 0 if axis is None else axis)
-    wide = ops.expand_dims(x, axis + 1)
-    sizes = [int(repeats) if i == axis + 1 else n for i, n in enumerate(wide.shape)]
-    return ops.reshape(broadcast_to(wide, sizes), [n * repeats if i == axis else n for i, n in enumerate(x.shape)])
-
-
-@_function
-def tile(x, repeats):
-    """The whole of x so many times along each axis."""
-    if _plain(x):
-        return np.tile(x, repeats)
-    repeats = [repeats] if _is_number(repeats) else list(repeats)
-    n = max(len(repeats), len(x.shape))
-    repeats = [1] * (n - len(repeats)) + repeats
-    x = ops.reshape(x, (1,) * (n - len(x.shape)) + tuple(x.shape))
-    for axis, count in enumerate(repeats):
-        x = ops.concatenate([x] * count, axis=axis)
-    return x
-
-
-@_function
-def pad(x, pad_width, mode: str = "constant", constant_values: float | None = None):
-    """x with a border of one number: ``pad_width`` holds (before, after) for each axis."""
-    if mode != "constant":
-        raise ValueError(f"pad: mode is {mode!r}; 'constant' is what programs can do.")
-    value = 0.0 if constant_values is None else float(constant_values)
-    if _plain(x):
-        return np.pad(x, pad_width, constant_values=value)
-    pairs = np.broadcast_to(np.asarray(pad_width, int), (len(x.shape), 2)).tolist()
-    for axis, (before, after) in enumerate(pairs):
-        parts = [_filled_with(x, value, tuple(n if i == axis else m for i, m in enumerate(x.shape))) if n else None
-                 for n in (before, after)]
-        x = ops.concatenate([p for p in (parts[0], x, parts[1]) if p is not None], axis=axis)
-    return x
 
 
 @_function
@@ -513,7 +404,7 @@ def one_hot(x, num_classes: int, axis: int = -1, dtype: str | None = None):
         found = (x[..., None] == places).astype(dtype or "float32")
     else:
         found = equal(ops.expand_dims(ops.cast(x, "float32"), -1), places.astype(np.float32))
-    return found if axis in (-1, len(x.shape)) else moveaxis(found, -1, axis)
+    return found if axis in (-1, len(x.shape)) else ops.moveaxis(found, -1, axis)
 
 
 # ---------------------------------------------------------------------- losses of rows

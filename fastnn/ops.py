@@ -601,7 +601,7 @@ def stop_gradient(x):
     return y
 
 
-# ---------------------------------------------------------------------- activations
+# ---------------------------------------------------------------------- activations, and movement of more kinds
 # Last: they are made of what stands above.
 
 from .activations.elementwise import (  # noqa: E402
@@ -635,6 +635,20 @@ from .activations.elementwise import (  # noqa: E402
 )
 from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
 from .compositions import *  # noqa: E402, F403
+from .movement import (  # noqa: E402
+    average_pool,
+    flip,
+    max_pool,
+    moveaxis,
+    pad,
+    repeat,
+    split,
+    stack,
+    swapaxes,
+    take,
+    tile,
+    unstack,
+)
 
 abs = absolute
 
@@ -642,6 +656,7 @@ __all__ = [
     "abs",
     "absolute",
     "add",
+    "average_pool",
     "cast",
     "celu",
     "clip",
@@ -658,6 +673,7 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "flip",
     "gelu",
     "glu",
     "greater",
@@ -674,19 +690,23 @@ __all__ = [
     "log_softmax",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
     "minimum",
     "mish",
+    "moveaxis",
     "multiply",
     "negative",
     "not_equal",
     "ones_like",
+    "pad",
     "power",
     "reciprocal",
     "relu",
     "relu6",
+    "repeat",
     "reshape",
     "rsqrt",
     "selu",
@@ -702,19 +722,25 @@ __all__ = [
     "sparse_plus",
     "sparse_sigmoid",
     "sparsemax",
+    "split",
     "sqrt",
     "square",
     "squareplus",
     "squeeze",
+    "stack",
     "std",
     "stop_gradient",
     "subtract",
     "sum",
+    "swapaxes",
     "swish",
+    "take",
     "tanh",
     "tanh_shrink",
     "threshold",
+    "tile",
     "transpose",
+    "unstack",
     "var",
     "where",
     "zeros_like",

@@ -31,6 +31,7 @@ FAMILIES = (
     "conv",
     "depthwise",
     "recurrent",
+    "pool",
 )
 
 _forms: dict[str, dict[str, int]] = {"native": {}, "numba": {}}

@@ -22,10 +22,45 @@ from .core import Activation, Dense, Flatten, Identity, Input, InputLayer, Resha
 from .embedding import Embedding
 from .layer import Layer
 from .masking import Masking
-from .merge import Add, Concatenate, add, concatenate
+from .merge import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from .normalization import BatchNormalization
-from .operation import Operation
+from .operation import Lambda, Operation
+from .pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPool1D,
+    MaxPool2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from .positions import PositionEmbedding, RotaryEmbedding, SinePositionEncoding, TokenAndPositionEmbedding
 from .preprocessing import Normalization, Rescaling
 from .regularization import (
@@ -39,6 +74,16 @@ from .regularization import (
     SpatialDropout3D,
 )
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from .spatial import (
+    Cropping1D,
+    Cropping2D,
+    Permute,
+    RepeatVector,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
 from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 __all__ = [
@@ -49,6 +94,12 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "Average",
+    "average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
     "BatchNormalization",
     "Concatenate",
     "concatenate",
@@ -56,31 +107,56 @@ __all__ = [
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "deserialize",
+    "dot",
+    "Dot",
     "Dropout",
     "ELU",
     "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "GroupNormalization",
     "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "maximum",
+    "Maximum",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "minimum",
+    "Minimum",
     "MultiHeadAttention",
+    "multiply",
+    "Multiply",
     "Normalization",
     "Operation",
+    "Permute",
     "PositionEmbedding",
     "PReLU",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "RMSNormalization",
@@ -94,10 +170,16 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
+    "subtract",
+    "Subtract",
     "TokenAndPositionEmbedding",
     "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
     "WeightNormalization",
     "Wrapper",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
 ]
 
 #: bases that no model holds as such

@@ -123,8 +123,8 @@ def own_objects(model) -> dict[str, Any]:
     found = {type(x).__name__: getattr(type(x), "written_as", type(x)) for x in held
              if not type(x).__module__.startswith("fastnn.")}
     found |= {x.function.__name__: x.function for x in leaves if hasattr(x, "function")}
-    activations = (getattr(layer, "activation", None) for layer in model._flatten_layers())
-    found |= {f.__name__: f for f in activations if f is not None and not isinstance(f, Activation)}
+    functions = [getattr(layer, name, None) for layer in model._flatten_layers() for name in ("activation", "function")]
+    found |= {f.__name__: f for f in functions if callable(f) and not isinstance(f, Activation)}
     rules = [rule for v in model.variables for rule in (v.regularizer, v.constraint)]
     rules += [layer.activity_regularizer for layer in model._flatten_layers()]
     makers = (x if hasattr(x, "__name__") else type(x) for x in rules if x is not None)  # functions, classes

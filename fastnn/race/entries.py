@@ -29,6 +29,7 @@ from ..kernels import (
     moments,
     norm,
     optim,
+    pool,
     recurrent,
     reduce,
     segments,
@@ -46,6 +47,7 @@ PRODUCT = {"M": 32, "K": 784, "N": 300}
 ATTENDED = {"batch": 32, "length": 64, "heads": 4, "dim": 32}
 IMAGES = {"images": 16, "height": 28, "width": 28, "channels": 16, "filters": 32}  #: convolved by windows of 3 x 3
 SEQUENCE = {"B": 64, "T": 28, "H": 128}
+PICTURES = {"images": 64, "size": 24, "channels": 64}  #: pooled by windows of 2 x 2
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,27 @@ def picked(features: bool):
     return make
 
 
+def windows(kernel: Kernel):
+    """Inputs of pooling by their slots' names: square images in windows of two by two."""
+    def make(rng: Rng, attrs: Mapping, images: int, size: int, channels: int) -> tuple:
+        x = normal(rng, images, size, size, channels)
+        given = {name: attrs[name] for name in pool.Pool.attrs}
+        if kernel.inputs == ("x",):
+            return (x,)
+        y, place = pool.max_pool(x, **given)
+        return tuple({"dy": normal(rng, *y.shape), "place": place}[name] for name in kernel.inputs)
+    return make
+
+
+def larger(rng: Rng, attrs: Mapping, images: int, size: int, channels: int) -> tuple:
+    """Inputs of `resample`: rows twice as many, by linear interpolation."""
+    at = np.clip((np.arange(2 * size) + 0.5) / 2 - 0.5, 0, size - 1)
+    low = np.floor(at).astype(np.int32)
+    index = np.stack([low, np.minimum(low + 1, size - 1)], 1)
+    weight = np.stack([1 - (at - low), at - low], 1)
+    return (normal(rng, images, size, size, channels), index, weight, *pool.turned(index, weight, size))
+
+
 # ---------------------------------------------------------------------- the table
 
 def sequences(kernel: Kernel):
@@ -386,6 +409,11 @@ def _table() -> list[Entry]:
         Entry(norm.row_norm_grad_parameters, row_normed(norm.row_norm_grad_parameters), ROWS, {},
               lambda rows, columns: {"width": columns}, _down),
     ]
+    pairs = {"pool": (2, 2), "strides": (2, 2)}
+    made += [Entry(k, windows(k), PICTURES, pairs) for k in (pool.max_pool, pool.average_pool)]
+    made += [Entry(k, windows(k), PICTURES, pairs, lambda images, size, channels: {
+        "shape": (images, size, size, channels)}) for k in (pool.max_pool_grad, pool.average_pool_grad)]
+    made += [Entry(pool.resample, larger, {"images": 64, "size": 14, "channels": 64}, {"axis": 1})]
     made += [Entry(k, probabilities(k), CLASSES, terms=_along) for k in (
         loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad, loss.softmax_cross_entropy_dense,
         loss.softmax_cross_entropy_dense_grad, loss.cross_entropy, loss.cross_entropy_grad, loss.cross_entropy_dense,

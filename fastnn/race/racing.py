@@ -163,7 +163,7 @@ def _refuse_what_is_trusted(kernel: Kernel, inputs: Arrays, attrs: Mapping[str, 
         return
     if "then" in slots and (slots["then"] is not None or any(attrs[n] != kernel.attrs[n] for n in FUSED)):
         raise ValueError(f"{kernel.name} is raced by itself: then is None, and {', '.join(FUSED)} as they are.")
-    if "index" in slots and slots["index"].size:
+    if "index" in slots and "source" in slots and slots["index"].size:
         low, high, rows = int(slots["index"].min()), int(slots["index"].max()), len(np.atleast_1d(slots["source"]))
         if low < 0 or high >= rows:
             raise ValueError(f"{kernel.name}: the index goes from {low} to {high}; there are rows 0 to {rows - 1}.")

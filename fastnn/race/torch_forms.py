@@ -403,6 +403,40 @@ def reduce_max(torch, s, a):
     return lambda: torch.amax(s["x"], () if axes is None else axes, keepdim=a["keepdims"])
 
 
+def _channels_first(x):
+    """(N, H, W, C) as PyTorch sees images; the memory stays as it is."""
+    return x.permute(0, 3, 1, 2)
+
+
+def _one_padding(a):
+    """The same on both sides, as PyTorch pads; where they differ there is no form."""
+    (top, bottom), (left, right) = a["padding"]
+    if top != bottom or left != right:
+        raise ValueError("PyTorch pads alike on both sides.")
+    return top, left
+
+
+@_form
+def max_pool(torch, s, a):
+    x, padding = _channels_first(s["x"]), _one_padding(a)
+    return lambda: torch.nn.functional.max_pool2d(x, a["pool"], a["strides"], padding).permute(0, 2, 3, 1)
+
+
+@_form
+def average_pool(torch, s, a):
+    x, padding = _channels_first(s["x"]), _one_padding(a)
+    more = dict(count_include_pad=False) if a["mean"] else dict(divisor_override=1)
+    return lambda: torch.nn.functional.avg_pool2d(x, a["pool"], a["strides"], padding, **more).permute(0, 2, 3, 1)
+
+
+@_form
+def average_pool_grad(torch, s, a):
+    dy, padding = _channels_first(s["dy"]), _one_padding(a)
+    x = _channels_first(torch.empty(a["shape"]))
+    return lambda: torch.ops.aten.avg_pool2d_backward(dy, x, a["pool"], a["strides"], padding, False, False,
+                                                      None if a["mean"] else 1).permute(0, 2, 3, 1)
+
+
 @_form
 def broadcast_to(torch, s, a):
     y = torch.empty(a["shape"])

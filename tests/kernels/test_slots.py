@@ -28,7 +28,8 @@ RENAMED = {
 #: Kernels that hand `dim` on whole: as many sizes as the arrays have axes, or helpers shared by several kernels.
 DIMS_AS_A_WHOLE = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "greater", "where",
                    "broadcast_to", "transpose", "reduce_sum", "reduce_mean", "reduce_max", "conv", "conv_grad_input",
-                   "conv_grad_weight", "conv_transpose", "depthwise", "depthwise_grad_input", "depthwise_grad_weight"}
+                   "conv_grad_weight", "conv_transpose", "depthwise", "depthwise_grad_input", "depthwise_grad_weight",
+                   "max_pool", "max_pool_grad", "average_pool", "average_pool_grad"}
 
 FUNCTION = re.compile(r"^cdef void (\w+)\(void \*const \*buf, const int64_t \*dim, const double \*attr,\s+"
                       r"int64_t first,\s+int64_t last\) noexcept nogil:\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)

@@ -225,13 +225,10 @@ CASES = [
          lambda layer, training, x: x.reshape(len(x), -1)),
     Case("Reshape", lambda **k: layers.Reshape((2, -1), **k), [(5, 4), (3, 2, 5)],
          lambda layer, training, x: x.reshape(len(x), 2, -1), [(None, (2, 3), "can't become (2, -1)")]),
-    Case("Add", lambda **k: layers.Add(**k), [[(5, 3)] * 2, [(17, 16)] * 3, [(2, 3, 5), (2, 3, 5)]],
-         lambda layer, training, *xs: sum(xs),
-         [(None, [(2, 3), (2, 4)], "Add"), (None, (2, 3), "list of at least two")]),
-    Case("Concatenate", lambda **k: layers.Concatenate(**k), [[(5, 3), (5, 1)], [(4, 2, 3), (4, 2, 5), (4, 2, 1)]],
-         lambda layer, training, *xs: np.concatenate(xs, -1),
-         [(None, [(2, 3, 1), (2, 4, 1)], "Concatenate"), (None, [(2, 3)], "list of at least two")]),
-    Case("Concatenate-axis-1", lambda **k: layers.Concatenate(axis=1, **k), [[(4, 2, 3), (4, 5, 3)]],
-         lambda layer, training, *xs: np.concatenate(xs, 1), [(None, [(2, 3, 1), (2, 3, 2)], "Concatenate")]),
     *convolutions(),
 ]
+
+
+from .spatial_cases import SPATIAL  # noqa: E402  (it needs Case)
+
+CASES += SPATIAL

@@ -17,6 +17,7 @@ TINY = {
     "width": 4,
     "channels": 6,
     "filters": 9,
+    "size": 6,
     "B": 9,
     "T": 3,
     "H": 20,
