@@ -226,7 +226,8 @@ def main() -> int:
                 setup[name].append(parts.get("set up"))
     first = next(iter(sides))
     for name, found in times.items():
-        differs = max(float(np.max(np.abs(a - b)[:, 0] / np.abs(b)[:, 0])) for a, b in zip(curves[name], curves[first]))
+        apart = [np.abs(a - b)[:, 0] / np.abs(b)[:, 0] for a, b in zip(curves[name], curves[first])]
+        differs = float(np.median(np.maximum(*apart)))
         report.add(side=name, differs=differs, best=min(found), median=statistics.median(found),
                    setup=None if setup[name][0] is None else min(setup[name]), ratio=min(found) / min(times[first]))
     report.say(f"Seconds for {count} replicas, {epochs} epochs; differs: the largest relative difference of losses "
