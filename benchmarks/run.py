@@ -38,6 +38,7 @@ BENCHMARKS = {
     "contention": Benchmark("what does a step cost while another process burns a core?", ("--seconds", "0.5")),
     "footprint": Benchmark("how much to import, to install, and of memory?", ("--repeats", "7")),
     "team": Benchmark("what does the thread team cost by itself?", None, has_json=False),
+    "sweep": Benchmark("how much faster are many small models at once than one after another?", None),
     "accuracy": Benchmark("does it learn as well as Keras does?", None),
 }
 

@@ -1,3 +1,3 @@
 """Experiments behind the pages on training deep networks: each draws its page's picture and fills in its table."""
 
-LESSONS = ("initialisers", "activations", "optimizers", "schedules", "regularisation", "transfer")
+LESSONS = ("initialisers", "activations", "optimizers", "schedules", "regularisation", "transfer", "sweep")

@@ -75,7 +75,7 @@ def wanted(call: Call, *names: str) -> list[bool]:
 
 def same_dtype(name: str, *arrays: Array | None) -> None:
     kinds = {a.dtype for a in arrays if a is not None}
-    if len(kinds) > 1 or not all(np.issubdtype(d, np.floating) for d in kinds):
+    if len(kinds) > 1 or any(d.kind != "f" for d in kinds):
         raise ValueError(f"{name} needs floats of one dtype, not {', '.join(sorted(map(str, kinds)))}.")
 
 

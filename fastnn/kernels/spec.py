@@ -170,11 +170,10 @@ class Kernel:
         return type(self).gradient is not Kernel.gradient
 
     def __call__(self, *inputs: Any, **attrs: Any):
-        attrs = self.complete(attrs)
         for x in inputs:
             if hasattr(x, "graph"):
                 return x.graph.emit(self, inputs, attrs)
-        return self.numpy(*inputs, **attrs)
+        return self.numpy(*inputs, **self.complete(attrs))
 
     def complete(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """These attributes with the defaults filled in, checked."""

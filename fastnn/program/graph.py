@@ -88,6 +88,8 @@ class Tensor(Operators):
     def reshape(self, *shape) -> Tensor:
         """The same memory seen in another shape; one size may be -1."""
         if len(shape) == 1 and not isinstance(shape[0], int | np.integer):
+            if shape[0] == self.shape:
+                return self
             shape = tuple(shape[0])
         shape = tuple(int(s) for s in shape)
         if shape.count(-1) == 1:
@@ -120,6 +122,28 @@ class Tensor(Operators):
 
     def __repr__(self) -> str:
         return f"<Tensor {self.name or '?'}, shape={self.shape}, dtype={self.dtype}>"
+
+
+class _Inside:
+    """What `Graph.active` and `Graph.note` do. (A trace enters dozens; generators would be a tenth of its time.)"""
+
+    __slots__ = ("graph", "text", "stack")
+
+    def __init__(self, graph: Graph, text: str | None = None):
+        self.graph, self.text = graph, text
+
+    def __enter__(self) -> Graph:
+        if self.text is not None:
+            notes = self.graph._notes
+            notes.append(f"{notes[-1]}/{self.text}" if notes else self.text)
+        self.stack = _current.__dict__.setdefault("stack", [])
+        self.stack.append(self.graph)
+        return self.graph
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.pop()
+        if self.text is not None:
+            self.graph._notes.pop()
 
 
 class Scalar:
@@ -202,15 +226,9 @@ class Graph:
         self.calls.append(call)
         return outputs[0] if len(outputs) == 1 else call.outputs
 
-    @contextmanager
-    def active(self) -> Iterator[Graph]:
-        """Inside, this is the `current_graph` of this thread."""
-        stack = _current.__dict__.setdefault("stack", [])
-        stack.append(self)
-        try:
-            yield self
-        finally:
-            stack.pop()
+    def active(self) -> _Inside:
+        """Inside a ``with`` block, this is the `current_graph` of this thread."""
+        return _Inside(self)
 
     @contextmanager
     def gate(self, scalar: Tensor) -> Iterator[None]:
@@ -221,18 +239,12 @@ class Graph:
         finally:
             self._gate = before
 
-    @contextmanager
-    def note(self, text: str):
-        """Calls emitted inside carry this text: the name of the layer that they belong to.
+    def note(self, text: str) -> _Inside:
+        """Calls emitted inside a ``with`` block carry this text: the name of the layer that they belong to.
 
         Inside, this is also the `current_graph`: a layer may work on its variables alone.
         """
-        self._notes.append(f"{self._notes[-1]}/{text}" if self._notes else text)
-        try:
-            with self.active():
-                yield
-        finally:
-            self._notes.pop()
+        return _Inside(self, text)
 
     # ------------------------------------------------------------------ where tensors come from
 
