@@ -51,7 +51,10 @@ from .warnings import FastnnWarning
 
 __version__ = "0.1.0"
 
-_LAZY = ("datasets", "files", "race", "roofline", "sklearn")
+_LAZY = ("datasets", "files", "race", "roofline", "saving", "sklearn")
+#: what Keras has at its top besides: the bases of its kinds
+_BASES = {"Initializer": "initializers", "Layer": "layers", "Loss": "losses", "Metric": "metrics",
+          "Optimizer": "optimizers", "Regularizer": "regularizers"}
 
 
 def __getattr__(name: str):
@@ -59,6 +62,12 @@ def __getattr__(name: str):
         from importlib import import_module
 
         return import_module(f"{__name__}.{name}")
+    if name in _BASES:
+        return getattr(globals()[_BASES[name]], name)
+    if name == "KerasTensor":
+        from .layers.symbolic import KerasTensor
+
+        return KerasTensor
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 

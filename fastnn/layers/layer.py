@@ -28,6 +28,12 @@ def unique_name(prefix: str) -> str:
     return prefix if n == 0 else f"{prefix}_{n}"
 
 
+def forget_names() -> None:
+    """Count from the beginning again."""
+    with _counter_lock:
+        _counters.clear()
+
+
 def snake_case(name: str) -> str:
     """BatchNormalization -> batch_normalization, as Keras names layers."""
     name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
