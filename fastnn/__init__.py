@@ -64,6 +64,10 @@ def __getattr__(name: str):
         return import_module(f"{__name__}.{name}")
     if name in _BASES:
         return getattr(globals()[_BASES[name]], name)
+    if name == "keras":  # `from fastnn import keras`, and `tf.keras` after `import fastnn as tf`
+        import sys
+
+        return sys.modules[__name__]
     if name == "KerasTensor":
         from .layers.symbolic import KerasTensor
 

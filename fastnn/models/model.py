@@ -26,6 +26,8 @@ class Model(Trainer, Layer):
     10
     """
 
+    _built_by_build = False
+
     def __new__(cls, *args: Any, **kwargs: Any):
         if cls is Model and (args or "inputs" in kwargs):
             from .functional import Functional

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import callbacks as cb
 from ..seeds import seed_sequence
+from ..utils.packing import pack_x_y_sample_weight
 from ..warnings import FastnnWarning
 from .compiling import Compiled
 from .custom import Steps
@@ -300,7 +301,7 @@ class Trainer(Planner, Steps, Compiled):
                 at += steps * size
                 batches += steps
             if one_by_one:
-                run.on_predict_batch_end(batches - 1)
+                run.on_predict_batch_end(batches - 1, {"outputs": nested_like(nest, [o[start:stop] for o in outputs])})
             if run is not None:
                 run.on_progress(batches)
         return nest, outputs
@@ -314,7 +315,7 @@ class Trainer(Planner, Steps, Compiled):
 
     def _inference(self, shapes: tuple, names: list[str] | None = None, sampling: bool = False) -> InferenceProgram:
         return self._step_programs.get(("predict", sampling, tuple(names or ()), shapes), lambda: InferenceProgram(
-            lambda tensors: self.predict_step(shaped_like(names, tensors)), shapes,
+            lambda tensors: self.predict_step(pack_x_y_sample_weight(shaped_like(names, tensors))), shapes,
             [np.float32] * len(shapes), self.name, sampling=sampling))
 
     def predict_on_batch(self, x):
