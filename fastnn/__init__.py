@@ -51,7 +51,10 @@ from .warnings import FastnnWarning
 
 __version__ = "0.1.0"
 
-_LAZY = ("datasets", "files", "race", "roofline", "sklearn")
+_LAZY = ("datasets", "files", "race", "roofline", "saving", "sklearn")
+#: what Keras has at its top besides: the bases of its kinds
+_BASES = {"Initializer": "initializers", "Layer": "layers", "Loss": "losses", "Metric": "metrics",
+          "Optimizer": "optimizers", "Regularizer": "regularizers"}
 
 
 def __getattr__(name: str):
@@ -63,6 +66,16 @@ def __getattr__(name: str):
         from .sweeps import sweep
 
         return sweep
+    if name in _BASES:
+        return getattr(globals()[_BASES[name]], name)
+    if name == "keras":  # `from fastnn import keras`, and `tf.keras` after `import fastnn as tf`
+        import sys
+
+        return sys.modules[__name__]
+    if name == "KerasTensor":
+        from .layers.symbolic import KerasTensor
+
+        return KerasTensor
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 

@@ -17,16 +17,18 @@ Examples
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from . import ops
 from .kernels.dropout import dropout as _dropout
 from .kernels.dropout import random_normal, random_uniform
-from .program.graph import Graph, current_graph
+from .program.graph import Graph, Tensor, current_graph
 from .seeds import child, from_config, key_pair, next_seed, seed_sequence, to_config
 
-__all__ = ["SeedGenerator", "dropout", "normal", "uniform"]
+__all__ = ["SeedGenerator", "categorical", "dropout", "normal", "randint", "shuffle", "truncated_normal", "uniform"]
 
 
 class SeedGenerator:
@@ -77,6 +79,52 @@ def uniform(shape, minval: float = 0.0, maxval: float = 1.0, dtype: str | None =
     seed : int, `SeedGenerator`, or None. In a program the same seed still gives other numbers in each step.
     """
     return _draw(random_uniform, shape, dtype, seed, low=float(minval), high=float(maxval))
+
+
+def truncated_normal(shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed=None):
+    """Normally distributed numbers, without those more than two deviations from the mean.
+
+    By the inverse of the distribution function: a uniform number u goes to ``sqrt(2) erfinv(u)``, by the approximation
+    of Giles (2012), Approximating the erfinv function, for single precision, central branch.
+    """
+    edge = 0.9544997361036416  # erf(sqrt(2)), two deviations
+    u = uniform(shape, -edge, edge, dtype, seed)
+    w = ops.negative(ops.log((1.0 - u) * (1.0 + u))) - 2.5
+    p = 2.81022636e-08
+    for c in (3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503, -0.00417768164,
+              0.246640727, 1.50140941):
+        p = p * w + c
+    return p * u * (stddev * math.sqrt(2)) + mean
+
+
+def randint(shape, minval: int, maxval: int, dtype: str = "int32", seed=None):
+    """Whole numbers from minval to maxval - 1, each as likely as any other; a range of at most 2**24."""
+    if not 0 < maxval - minval <= 2**24:
+        raise ValueError(f"randint: the range from {minval} to {maxval} holds {maxval - minval} numbers; 1 to 2**24 "
+                         "are possible.")
+    whole = ops.cast(uniform(shape, 0.0, 1.0, seed=seed) * float(maxval - minval), "int32")
+    found = ops.cast(whole, "float32") + float(minval)
+    return ops.cast(found, dtype)
+
+
+def categorical(logits, num_samples: int, dtype: str = "int32", seed=None):
+    """Class numbers, each drawn with the probability ``softmax(logits)``: shape (rows, num_samples).
+
+    By the largest of ``logits + g`` with g from the Gumbel distribution.
+    """
+    logits = logits if hasattr(logits, "shape") else np.asarray(logits, np.float32)
+    rows, classes = logits.shape
+    u = uniform((rows, num_samples, classes), 2.0**-25, 1.0, seed=seed)
+    noise = ops.negative(ops.log(ops.clip(ops.negative(ops.log(u)), 1e-20, math.inf)))
+    return ops.cast(ops.argmax(ops.expand_dims(logits, 1) + noise, axis=-1), dtype)
+
+
+def shuffle(x, axis: int = 0, seed=None) -> np.ndarray:
+    """An array with its parts along an axis in another order; a program's tensors can't be shuffled."""
+    if isinstance(x, Tensor):
+        raise TypeError("random.shuffle takes arrays; the rows of a program's tensors keep their order.")
+    sequence = seed.next() if isinstance(seed, SeedGenerator) else seed_sequence(seed)
+    return np.random.Generator(np.random.PCG64(sequence)).permutation(np.asarray(x), axis=axis)
 
 
 def dropout(inputs, rate: float, noise_shape=None, seed=None):

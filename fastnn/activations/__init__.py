@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops  # noqa: F401  (first: it takes its own activations from here)
+from ..custom_objects import known_objects
 from ..spelling import unknown
 from . import elementwise as _elementwise
 from . import rows as _rows
@@ -98,7 +99,11 @@ def get(identifier: Any) -> Callable:
     """
     if identifier is None:
         return linear
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
     if isinstance(identifier, str):
+        if identifier not in _KNOWN and identifier in known_objects(None):
+            return known_objects(None)[identifier]
         if identifier not in _KNOWN:
             raise unknown("activation", identifier, _KNOWN)
         return _KNOWN[identifier]
@@ -125,19 +130,20 @@ def serialize(activation: Callable) -> str | dict[str, str]:
     return {"class_name": "function", "config": name}
 
 
-def deserialize(config: str | dict[str, str], custom_objects: dict[str, Callable] | None = None) -> Callable:
-    """The activation that `serialize` described; a function of a user's is looked up in `custom_objects`.
+def deserialize(config: Any, custom_objects: dict[str, Callable] | None = None) -> Callable:
+    """The activation that `serialize` described: a name, or a function of the user's by its name.
 
     Examples
     --------
-    >>> from fastnn import activations
-    >>> activations.deserialize(activations.serialize(activations.relu))
+    >>> deserialize(serialize(get("relu")))
     <activation relu>
     """
+    known = known_objects(custom_objects)
     name = config.get("config") if isinstance(config, dict) else config
-    if isinstance(name, str) and name in (custom_objects or {}):
-        return custom_objects[name]
-    if isinstance(config, dict):
-        raise ValueError(f"The activation {name!r} is a function that a config does not hold; give it in "
-                         "custom_objects.")
-    return get(config)
+    if isinstance(name, dict):  # an activation that Keras wrote as an object
+        name = name.get("name")
+    if name in known:
+        return known[name]
+    if not isinstance(name, str) or name not in _KNOWN:
+        raise unknown("activation", name, [*_KNOWN, *known])
+    return _KNOWN[name]

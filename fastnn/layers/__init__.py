@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from ..custom_objects import known_objects
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention
@@ -202,11 +203,12 @@ def deserialize(data: dict[str, Any], custom_objects: dict[str, type] | None = N
     """The layer that `serialize` described; only known classes and the given custom ones are made."""
     from ..models import KNOWN_MODELS
 
-    known = {**KNOWN, **KNOWN_MODELS, **(custom_objects or {})}
+    custom_objects = known_objects(custom_objects)
+    known = {**KNOWN, **KNOWN_MODELS, **custom_objects}
     name = data.get("class_name")
     if name not in known:
         raise unknown("layer class", name, known)
-    made, config = known[name], _with_functions(data["config"], custom_objects or {})
+    made, config = known[name], _with_functions(data["config"], custom_objects)
     if "custom_objects" in inspect.signature(made.from_config).parameters:  # it holds layers itself
         return made.from_config(config, custom_objects=custom_objects)
     return made.from_config(config)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..activations.elementwise import _number
 from ..kernels.activation import prelu
@@ -193,7 +195,10 @@ class Softmax(Layer):
                                  "and axis 0 is the batch.")
         self.axis = list(axis) if isinstance(axis, list | tuple) else axis
 
-    def call(self, x):
+    def call(self, x, mask=None):
+        """Softmax of x; where a `mask` of its shape (or one that broadcasts to it) is 0 the result is 0."""
+        if mask is not None and not (mask.ndim < x.ndim and mask.shape == x.shape[: mask.ndim]):  # not one of steps
+            x = ops.where(ops.broadcast_to(mask, x.shape), x, float(np.finfo(np.float32).min) / 2)
         for a in self.axis if isinstance(self.axis, list) else [self.axis]:
             if not -len(x.shape) < a < len(x.shape):
                 raise ValueError(f"Softmax {self.name}: there is no axis {a} for it in inputs of shape {x.shape}.")

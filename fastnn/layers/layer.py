@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +30,24 @@ def unique_name(prefix: str) -> str:
     with _counter_lock:
         n = next(_counters[prefix])
     return prefix if n == 0 else f"{prefix}_{n}"
+
+
+def _marking(build: Callable) -> Callable:
+    """A layer's `build` that may be called by hand: the layer knows that it is built."""
+    @functools.wraps(build)
+    def marking(self, *args: Any, **kwargs: Any):
+        build(self, *args, **kwargs)
+        self.built = True
+        if self._build_shape is None and args:
+            self._build_shape = args[0]
+
+    return marking
+
+
+def forget_names() -> None:
+    """Count from the beginning again."""
+    with _counter_lock:
+        _counters.clear()
 
 
 def snake_case(name: str) -> str:
@@ -61,7 +81,13 @@ class Layer:
 
     supports_masking = False  #: whether outputs have masks: those of the input, or what `compute_mask` gives
     _ends_masks = True  # without supporting them: not so where the layers inside deal with them
+    _built_by_build = True  # not so where `build` builds layers inside, which say themselves when they are done
     takes_integers = False  #: whether integers in arrays mean places, and not quantities to compute with
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__ and cls._built_by_build:
+            cls.build = _marking(cls.build)
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None,
                  input_shape=None, input_dim: int | None = None, activity_regularizer=None, **unknown: Any):

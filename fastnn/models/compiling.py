@@ -56,10 +56,11 @@ class Compiled:
         self._outputs_of.clear()
 
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, loss_weights=None, weighted_metrics=None,
-                run_eagerly: bool = False, steps_per_execution: int = 1, jit_compile: Any = "auto") -> None:
+                run_eagerly: bool = False, steps_per_execution: int = 1, jit_compile: Any = "auto",
+                auto_scale_loss: bool = True) -> None:
         """Say how to train: optimizer, loss and metrics, by name or object.
 
-        Which layers are trainable is read here; change it later and compile again. The last three
+        Which layers are trainable is read here; change it later and compile again. The last four
         arguments are taken for compatibility: steps always run natively, as many at a time as callbacks allow.
 
         Parameters
@@ -72,7 +73,7 @@ class Compiled:
         weighted_metrics : the same, with sample and class weights.
         loss_weights : numbers, as a list or dict like the losses.
         """
-        del run_eagerly, steps_per_execution, jit_compile
+        del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
         chosen = optimizers.get(optimizer)
         asked = {"loss": map_leaves(_loss, loss), "metrics": map_leaves(_metric, metrics),
                  "weighted_metrics": map_leaves(_metric, weighted_metrics),

@@ -32,8 +32,7 @@ class Functional(Model):
                                      "(from Input and from layers called on it).")
         self._inputs, self._outputs = inputs, outputs
         self.node_order = self._sort()
-        seen: dict[int, Any] = {id(node.layer): node.layer for node in self.node_order}
-        self._sublayers[:] = list(seen.values())
+        self._sublayers[:] = self._by_depth()
         names = [layer.name for layer in self._sublayers]
         for name_ in names:
             if names.count(name_) > 1:
@@ -98,6 +97,33 @@ class Functional(Model):
             todo.extend((p, False) for p in reversed(node.parents()))
         # A tensor inside a larger model may be an input, too; the layer that makes it is then none of this model's.
         return [t.node for t in flatten(self._inputs) if isinstance(t.node.layer, InputLayer)] + order
+
+    def _by_depth(self) -> list[Any]:
+        """The layers in Keras's order: the furthest from the outputs first, among equals as the outputs lead there."""
+        outputs = self._outputs
+        if isinstance(outputs, dict):
+            outputs = [outputs[name] for name in sorted(outputs)]
+        inside, place = {id(node) for node in self.node_order}, {}
+
+        def parents(node: Node) -> list[Node]:
+            return [t.node for t in node.parents() if id(t.node) in inside]
+
+        todo = [t.node for t in reversed(flatten(outputs)) if id(t.node) in inside]
+        while todo:
+            node = todo.pop()
+            if id(node.layer) not in place or id(node) not in place:
+                place.setdefault(id(node.layer), len(place))
+                place[id(node)] = len(place)
+                todo += reversed(parents(node))
+        depths: dict[int, int] = {}
+        of_layer: dict[int, int] = {}
+        for node in reversed(self.node_order):
+            depth = max(depths.get(id(node), 0), of_layer.get(id(node.layer), 0))
+            depths[id(node)] = of_layer[id(node.layer)] = depth
+            for parent in parents(node):
+                depths[id(parent)] = max(depth + 1, depths.get(id(parent), 0))
+        layers = list({id(node.layer): node.layer for node in self.node_order}.values())
+        return sorted(layers, key=lambda layer: (-of_layer[id(layer)], place.get(id(layer), -1)))
 
     def call(self, inputs, training=None, mask=None):
         values: dict[int, Any] = {}

@@ -27,6 +27,7 @@ class Model(Trainer, Layer):
     """
 
     _ends_masks = False
+    _built_by_build = False
 
     def __new__(cls, *args: Any, **kwargs: Any):
         if cls is Model and (args or "inputs" in kwargs):
@@ -85,23 +86,50 @@ class Model(Trainer, Layer):
         finally:
             self._building = False
 
-    def summary(self, print_fn=print, line_length: int = 80) -> None:
-        """Print the layers with their output shapes and numbers of parameters."""
+    def summary(self, line_length: int | None = None, positions=None, print_fn=None, expand_nested: bool = False,
+                show_trainable: bool = False, layer_range=None) -> None:
+        """Print the layers with their output shapes and numbers of parameters.
+
+        Parameters
+        ----------
+        line_length : characters of a line, 80 by default.
+        positions : where columns end, as shares of the line (or in characters); the last is not needed.
+        print_fn : what takes the text instead of `print`.
+        expand_nested : list the layers of models inside, too.
+        show_trainable : say of each layer with weights whether it is trained.
+        layer_range : names of the first and the last layer to list.
+        """
         from .summary import summary
 
-        print_fn(summary(self, line_length))
+        (print_fn or print)(summary(self, line_length or 80, positions, expand_nested, show_trainable, layer_range))
 
-    def save(self, filepath, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON, for `fastnn.models.model_from_json`; arguments are those of ``json.dumps``."""
+        import json
+
+        return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
+
+    def reset_metrics(self) -> None:
+        """Forget what all metrics took in."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """`compile_config` by Keras's name."""
+        return self.compile_config()
+
+    def save(self, filepath, overwrite: bool = True, include_optimizer: bool = True,
+             zipped: bool | None = None) -> None:
         """Write architecture, weights and optimizer state into one safetensors file. See `save_model`."""
         from .saving import save_model
 
         save_model(self, filepath, overwrite=overwrite, include_optimizer=include_optimizer)
 
-    def save_weights(self, filepath) -> None:
+    def save_weights(self, filepath, overwrite: bool = True) -> None:
         """Write the weights alone."""
         from .saving import save_weights
 
-        save_weights(self, filepath)
+        save_weights(self, filepath, overwrite)
 
     def load_weights(self, filepath, skip_mismatch: bool = False, by_name: bool = False) -> None:
         """Read weights that `save_weights` or `save` wrote; by default nothing changes unless all of them fit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..activations import Activation
+from ..custom_objects import known_objects
 from ..layers.layer import build_from
 from ..layers.symbolic import flatten
 from ..warnings import FastnnWarning
@@ -51,7 +53,7 @@ def from_bytes(data: bytes, custom_objects: dict[str, type] | None = None):
     return _restore(*files.from_bytes(data), "these bytes", custom_objects, True)
 
 
-def load_model(filepath, custom_objects: dict[str, type] | None = None, compile: bool = True):
+def load_model(filepath, custom_objects: dict[str, type] | None = None, compile: bool = True, safe_mode: bool = True):
     """Read a model that `Model.save` wrote.
 
     Nothing in the file is executed: only known layer classes, and those given, are made.
@@ -60,6 +62,7 @@ def load_model(filepath, custom_objects: dict[str, type] | None = None, compile:
     ----------
     custom_objects : name -> class or function, for layers, losses, metrics and so on of your own.
     compile : restore optimizer, loss and metrics too, if the file has them.
+    safe_mode : taken for compatibility: no file can make anything run.
 
     Raises
     ------
@@ -72,10 +75,12 @@ def load_model(filepath, custom_objects: dict[str, type] | None = None, compile:
     return _restore(tensors, metadata, path, custom_objects, compile)
 
 
-def save_weights(model, filepath) -> None:
+def save_weights(model, filepath, overwrite: bool = True) -> None:
     """Write the weights of a model alone."""
     from .. import files
 
+    if not overwrite and os.path.exists(os.fspath(filepath)):
+        raise FileExistsError(f"{os.fspath(filepath)} is there already and overwrite is false.")
     files.write(os.fspath(filepath), _weights(model), {"fastnn_weights": FORMAT})
 
 
@@ -157,6 +162,7 @@ def _restore(tensors, metadata, path, custom_objects, compile):
     from ..files import FileError
     from ..layers import deserialize
 
+    custom_objects = known_objects(custom_objects)
     if metadata.get("fastnn_model") != FORMAT:
         raise FileError(f"{path} holds no fastnn model (format {metadata.get('fastnn_model')!r}; {FORMAT} is wanted).")
     try:
@@ -212,3 +218,10 @@ def _set_weights(model, tensors: dict[str, np.ndarray], path: str) -> None:
                             f"{v.path} has {v.shape} and {v.dtype}.")
     for key, v in zip(found, variables):
         v.assign(tensors[key])
+
+
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None):
+    """The model that `Model.to_json` described, with fresh weights."""
+    from ..layers import deserialize
+
+    return deserialize(json.loads(json_string), custom_objects=custom_objects)

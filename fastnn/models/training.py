@@ -317,7 +317,7 @@ class Trainer(Planner, Steps, Compiled):
                 at += steps * size
                 batches += steps
             if one_by_one:
-                run.on_predict_batch_end(batches - 1)
+                run.on_predict_batch_end(batches - 1, {"outputs": nested_like(nest, [o[start:stop] for o in outputs])})
             if run is not None:
                 run.on_progress(batches)
         return nest, outputs

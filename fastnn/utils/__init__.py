@@ -4,12 +4,86 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn.custom_objects import custom_object_scope, get_custom_objects
 from fastnn.seeds import set_random_seed
 
 from .packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
 
-__all__ = ["PyDataset", "Sequence", "pack_x_y_sample_weight", "set_random_seed", "to_categorical",
+__all__ = ["CustomObjectScope", "PyDataset", "Sequence", "clear_session", "custom_object_scope", "get_custom_objects",
+           "is_keras_tensor", "normalize", "pack_x_y_sample_weight", "pad_sequences", "set_random_seed", "to_categorical",
            "unpack_x_y_sample_weight"]
+
+CustomObjectScope = custom_object_scope  # Keras's other name
+_IN_SAVING = ("deserialize_keras_object", "get_registered_name", "get_registered_object",
+              "register_keras_serializable", "serialize_keras_object")
+
+
+def __getattr__(name: str):
+    if name in _IN_SAVING:
+        from fastnn import saving
+
+        return getattr(saving, name)
+    raise AttributeError(f"module 'fastnn.utils' has no attribute {name!r}")
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Names of layers count from the beginning again. Nothing else is kept that would have to go."""
+    from fastnn.layers.layer import forget_names
+
+    forget_names()
+
+
+def is_keras_tensor(x) -> bool:
+    """Whether x is a symbolic tensor of a model, as `Input` gives them."""
+    from fastnn.layers.symbolic import KerasTensor
+
+    return isinstance(x, KerasTensor)
+
+
+def normalize(x, axis: int = -1, order: int = 2) -> np.ndarray:
+    """An array over its norms along an axis; rows of zeros stay.
+
+    Examples
+    --------
+    >>> normalize([[3.0, 4.0], [0.0, 0.0]])
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    x = np.asarray(x)
+    norms = np.linalg.norm(x, order, axis, keepdims=True)
+    return x / np.where(norms == 0, 1, norms)
+
+
+def pad_sequences(sequences, maxlen: int | None = None, dtype="int32", padding: str = "pre", truncating: str = "pre",
+                  value=0.0) -> np.ndarray:
+    """Sequences of different lengths as the rows of one array.
+
+    Parameters
+    ----------
+    sequences : list of lists, or of arrays with the same further axes.
+    maxlen : length of all rows; by default that of the longest.
+    padding, truncating : "pre" or "post": where `value` fills up, and where what is too long is cut.
+
+    Examples
+    --------
+    >>> pad_sequences([[1], [2, 3], [4, 5, 6]], maxlen=2)
+    array([[0, 1],
+           [2, 3],
+           [5, 6]], dtype=int32)
+    """
+    for name, given in (("padding", padding), ("truncating", truncating)):
+        if given not in ("pre", "post"):
+            raise ValueError(f"pad_sequences: {name} is {given!r}; 'pre' and 'post' are known.")
+    rows = [np.asarray(s) for s in sequences]
+    length = max((len(r) for r in rows), default=0) if maxlen is None else int(maxlen)
+    inner = next((r.shape[1:] for r in rows if len(r)), ())
+    found = np.full((len(rows), length, *inner), value, dtype)
+    for row, given in zip(found, rows):
+        if not len(given) or not length:
+            continue
+        given = given[-length:] if truncating == "pre" else given[:length]
+        row[slice(-len(given), None) if padding == "pre" else slice(0, len(given))] = given
+    return found
 
 
 class PyDataset:
