@@ -22,18 +22,20 @@ from .ftrl import Ftrl
 from .layerwise import LARS, Lamb, NormalizedSGD
 from .lion import Lion
 from .moments import Adamax, Nadam, RAdam
+from .muon import Muon
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 
 CLASSES = (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, RAdam, Lion, Ftrl, Adafactor, NormalizedSGD,
-           LARS, Lamb)
+           LARS, Lamb, Muon)
 KNOWN: dict[str, type[Optimizer]] = {}  #: every name that `get` takes
 for _class in CLASSES:
     KNOWN[_class.__name__.lower()] = KNOWN[_class.__name__] = _class
 
-__all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "LARS", "Lamb", "Lion", "Nadam",
-           "NormalizedSGD", "Optimizer", "RAdam", "RMSprop", "SGD", "deserialize", "get", "schedules", "serialize"]
+__all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "LARS", "Lamb", "Lion", "Muon",
+           "Nadam", "NormalizedSGD", "Optimizer", "RAdam", "RMSprop", "SGD", "deserialize", "get", "schedules",
+           "serialize"]
 
 
 def get(identifier) -> Optimizer:

@@ -76,8 +76,11 @@ def keras_steps(text, values, grads):
     import keras
 
     keras.config.set_floatx("float64")
-    tensor = keras.src.backend.convert_to_tensor
-    keras.src.backend.numpy.mean = lambda x, **more: jax.numpy.mean(tensor(x), **more)  # Keras's own is in float32
+    own, tensor = keras.src.backend, keras.src.backend.convert_to_tensor
+    own.numpy.mean = lambda x, **more: jax.numpy.mean(tensor(x), **more)  # Keras's own are in float32
+    own.linalg.norm = lambda x, ord=None, axis=None, keepdims=False: jax.numpy.linalg.norm(
+        tensor(x), ord=ord, axis=axis, keepdims=keepdims)
+    own.numpy.sqrt = lambda x: jax.numpy.sqrt(jax.numpy.asarray(tensor(x), np.float64))
     optimizer = eval(text, {"keras": keras.optimizers,
                             "falling": lambda first: keras.optimizers.schedules.ExponentialDecay(first, 1, 0.9)})
     made = [keras.Variable(v.astype(np.float64), dtype="float64") for v in values]
@@ -138,28 +141,6 @@ class Formulas:
             a = s.get("a", 0) + g * g
             return w - rate * g / np.sqrt(a), {"a": a}
         return step
-
-    @staticmethod
-    def muon(rate, weight_decay):
-        """torch.optim.Muon's defaults, its iteration in float64 instead of bfloat16; AdamW's for all but matrices."""
-        def matrix(w, g, t, s):
-            b = 0.95 * s.get("b", 0) + 0.05 * g
-            x = 0.05 * g + 0.95 * b
-            turned = x.shape[0] > x.shape[1]
-            x = x.T if turned else x
-            x = x / np.linalg.norm(x)
-            for _ in range(5):
-                a = x @ x.T
-                x = 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x
-            x = x.T if turned else x
-            return w - rate * weight_decay * w - rate * np.sqrt(max(1, w.shape[0] / w.shape[1])) * x, {"b": b}
-
-        def other(w, g, t, s):
-            m, v = 0.9 * s.get("m", 0) + 0.1 * g, 0.999 * s.get("v", 0) + 0.001 * g * g
-            root = np.sqrt(1 - 0.999**t)
-            step = rate * root / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
-            return w - rate * weight_decay * w - step, {"m": m, "v": v}
-        return lambda w, g, t, s: (matrix if w.ndim == 2 else other)(w, g, t, s)
 
 
 def formula_steps(text, values, grads):

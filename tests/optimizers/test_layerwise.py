@@ -81,3 +81,26 @@ def test_one_kind_of_clipping_at_a_time():
     config = optimizers.Adam(adaptive_clipnorm=0.1).get_config()
     assert optimizers.Adam.from_config(config).adaptive_clipnorm == 0.1
     assert "adaptive_clipnorm" not in optimizers.Adam().get_config()  # Keras would not know it
+
+
+def test_which_variables_muon_makes_orthogonal():
+    held, _ = made(["dense/kernel", "out/kernel", "token_embedding/w", "dense/bias"])
+    square = [Variable(np.zeros((4, 4))) if v.path != "dense/bias" else v for v in held]
+    for v, old in zip(square, held):
+        v.path = old.path
+    optimizer = optimizers.Muon(0.1, exclude_layers=["out/"])
+    assert [optimizer.takes_adam(v) for v in square] == [False, True, True, True]
+    g = np.random.default_rng(0).normal(size=(4, 4))
+    optimizer.apply([g, g, g, np.ones(3)], square)
+    step = -square[0].numpy() / (0.1 * 0.2 * 2)
+    assert 0.6 < np.linalg.svd(step, compute_uv=False).min() and np.linalg.svd(step, compute_uv=False).max() < 1.3
+    np.testing.assert_allclose(np.abs(square[1].numpy()), 0.1, rtol=1e-3)
+    names = [n for n in optimizer.get_state() if n.startswith("muon/v")]
+    assert names == ["muon/v/out/kernel", "muon/v/token_embedding/w", "muon/v/dense/bias"]
+    again = optimizers.Muon(0.1, exclude_layers=["out/"])
+    again.build(square)
+    again.set_state(optimizer.get_state())
+    for name, value in optimizer.get_state().items():
+        np.testing.assert_array_equal(again.get_state()[name], value)
+    with pytest.raises(ValueError, match="is not a pattern"):
+        optimizers.Muon(exclude_layers=["("])
