@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from . import curvature
 from .kinds import FLOPS, FROM_OUTPUT, KINDS, SELU_ALPHA, SELU_SCALE, sigmoid, slope, through, value
 from .reduce import reduce_sum
 from .spec import Array, Call, Kernel, blocks, like, register
@@ -150,6 +151,9 @@ class activation_grad(Kernel):
     def units(self, dy, x, y, *, kind, alpha):
         return {"dx": np.abs(dy)} if kind.startswith("gelu") else {}
 
+    def gradient(self, call: Call, *, dx):
+        return curvature.of_activation(call, dx)
+
 
 def rows_per_tile(n: int) -> int:
     """Rows of length n that make one tile: short rows go in groups, so that tiles share no cache line."""
@@ -221,6 +225,9 @@ class softmax_grad(_Rows):
 
     def numpy(self, dy, y):
         return y * (dy - (dy * y).sum(-1, keepdims=True))
+
+    def gradient(self, call: Call, *, dx):
+        return curvature.of_softmax(call, dx)
 
 
 @register

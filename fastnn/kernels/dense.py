@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from .kinds import FROM_OUTPUT, KINDS, through, value
+from .reduce import broadcast_to
 from .spec import BLOCK, Array, Call, Kernel, blocks, register
 
 ACTIVATIONS = tuple(kind for kind in KINDS if kind in FROM_OUTPUT)  #: those that the edges of a product can compute
@@ -219,6 +220,13 @@ class dense_grad_input(Product):
         m, (k, n) = call["dz"].shape[0], call["w"].shape
         return 2.0 * m * k * n + (m * k if call["y"] is not None else 0)
 
+    def gradient(self, call, *, dx):
+        if call["y"] is not None:
+            raise TypeError("dense_grad_input with an activation in it has no gradient.")
+        need_dz, need_w = wanted(call, "dz", "w")
+        grads = {"dz": dense(dx, call["w"], None)} if need_dz else {}
+        return {**grads, "w": dense_grad_weight(dx, call["dz"], None)[0]} if need_w else grads
+
 
 @register
 class dense_grad_weight(Product):
@@ -292,6 +300,17 @@ class dense_grad_weight(Product):
     def flops(self, call):
         (m, k), n = call["x"].shape, call["dz"].shape[1]
         return 2.0 * m * k * n + m * n
+
+    def gradient(self, call, dw=None, db=None):
+        x, dz = call["x"], call["dz"]
+        need_x, need_dz = wanted(call, "x", "dz")
+        grads = {}
+        if need_x and dw is not None:
+            grads["x"] = dense_grad_input(dz, dw, None)
+        if need_dz:
+            rows = None if db is None else broadcast_to(db, shape=tuple(dz.shape))
+            grads["dz"] = rows if dw is None else dense(x, dw, db)
+        return grads
 
 
 @register

@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 
+from . import curvature
+from .activation import activation, activation_grad
+from .elementwise import clip_grad, subtract
 from .loss import RowLoss
 from .spec import Array, Call, Kernel, register
 
@@ -58,6 +61,12 @@ class squared_error_grad(RowLoss):
     def numpy(self, g, y, t):
         return (y - t) * (g[:, None] * (2 / y.shape[1]))
 
+    def gradient(self, call: Call, *, dy):
+        def along(sign):
+            return lambda: curvature.times_g(call, dy, sign * 2 / call["y"].shape[1])
+
+        return curvature.of_rows(call, dy, {"y": along(1), "t": along(-1)})
+
 
 @register
 class absolute_error(RowLoss):
@@ -87,6 +96,9 @@ class absolute_error_grad(RowLoss):
 
     def numpy(self, g, y, t):
         return np.sign(y - t) * (g[:, None] / y.shape[1])
+
+    def gradient(self, call: Call, *, dy):
+        return curvature.of_rows(call, dy, {})
 
 
 @register
@@ -139,6 +151,13 @@ class huber_error_grad(RowLoss):
     def numpy(self, g, y, t, delta):
         return np.clip(y - t, -delta, delta) * (g[:, None] / y.shape[1])
 
+    def gradient(self, call: Call, *, dy):
+        def along(sign):
+            delta, d = call.attr("delta"), subtract(call["y"], call["t"])
+            return lambda: clip_grad(curvature.times_g(call, dy, sign / call["y"].shape[1]), d, low=-delta, high=delta)
+
+        return curvature.of_rows(call, dy, {"y": along(1), "t": along(-1)})
+
 
 @register
 class log_cosh_error(RowLoss):
@@ -176,3 +195,11 @@ class log_cosh_error_grad(RowLoss):
 
     def numpy(self, g, y, t):
         return np.tanh(y - t) * (g[:, None] / y.shape[1])
+
+    def gradient(self, call: Call, *, dy):
+        def along(sign):
+            slope = activation(subtract(call["y"], call["t"]), kind="tanh")
+            back = curvature.times_g(call, dy, sign / call["y"].shape[1])
+            return lambda: activation_grad(back, None, slope, kind="tanh")
+
+        return curvature.of_rows(call, dy, {"y": along(1), "t": along(-1)})

@@ -12,8 +12,10 @@ import math
 
 import numpy as np
 
+from . import curvature
 from .activation import activation_grad, softmax_grad
-from .elementwise import add
+from .elementwise import add, affine, multiply
+from .reduce import reduce_sum
 from .spec import Array, Call, Kernel, blocks, like, register
 
 TILE = 4096  #: elements that a tile has at least, if there are as many
@@ -152,6 +154,9 @@ class softmax_cross_entropy_grad(RowLoss):
     def numpy(self, g, p, labels):
         return (p - onehot(labels, p)) * g[:, None]
 
+    def gradient(self, call: Call, *, dz):
+        return curvature.of_rows(call, dz, {"p": lambda: curvature.times_g(call, dz)})
+
 
 @register
 class softmax_cross_entropy_dense(RowLoss):
@@ -200,6 +205,11 @@ class softmax_cross_entropy_dense_grad(RowLoss):
     def numpy(self, g, p, t, label_smoothing):
         t = smooth(t, label_smoothing, 1 / p.shape[1])
         return (p * t.sum(1, keepdims=True) - t) * g[:, None]
+
+    def gradient(self, call: Call, *, dz):
+        s = call.attr("label_smoothing")
+        total = affine(reduce_sum(call["t"], axes=(1,), keepdims=True), scale=1 - s, offset=s)
+        return curvature.of_rows(call, dz, {"p": lambda: multiply(curvature.times_g(call, dz), total)})
 
 
 # ---------------------------------------------------------------------------------------- cross-entropy alone
@@ -337,6 +347,9 @@ class sigmoid_cross_entropy_grad(RowLoss):
     def numpy(self, g, p, t, label_smoothing):
         return (p - smooth(t, label_smoothing, 0.5)) * (g[:, None] / p.shape[1])
 
+    def gradient(self, call: Call, *, dz):
+        return curvature.of_rows(call, dz, {"p": lambda: curvature.times_g(call, dz, 1 / call["p"].shape[1])})
+
 
 @register
 class binary_cross_entropy(RowLoss):
@@ -461,3 +474,10 @@ class weighted_sum_grad(Kernel):
 
     def flops(self, call: Call) -> float:
         return float(math.prod(call.attr("shape")))
+
+    def gradient(self, call: Call, *, dv):
+        weights, scale = call["weights"], call.attr("scale")
+        grads = {"g": weighted_sum(dv, weights, scale=scale)}
+        if weights is not None and "weights" in call.extra.get("need", ("weights",)):
+            grads["weights"] = affine(multiply(dv, call["g"]), scale=scale)
+        return grads

@@ -49,6 +49,8 @@ CASES += [Case(dense, layer(3, 4, 5), {"activation": a, "alpha": 0.7}, f"gradien
           for a in ACTIVATIONS]
 CASES += [Case(dense, layer(3, 4, 5, bias=False), {}, "gradient,no bias", grad=("x", "w"))]
 CASES += [Case(dense_grad_input, upstream(*s), {}, label(*s), terms=s[2] + 4, small=small(*s)) for s in SHAPES]
+CASES += [Case(dense_grad_input, upstream(3, 4, 5), {}, "gradient", terms=9, grad=("dz", "w")),
+          Case(dense_grad_weight, both(3, 4, 5), {}, "gradient", terms=7, grad=("x", "dz"))]
 CASES += [Case(dense_grad_input, upstream(*s, y=True), {"activation": a, "alpha": 0.7}, f"{label(*s)},{a}",
                terms=s[2] + 8, small=small(*s)) for s in FEW for a in ACTIVATIONS]
 CASES += [Case(dense_grad_weight, both(*s), {}, label(*s), terms=s[0] + 4, small=small(*s)) for s in SHAPES]

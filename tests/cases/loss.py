@@ -41,16 +41,16 @@ def inputs(kernel, shape, hard=False):
 
 # roundings that matter beside the sums: exp, log, quotient
 KERNELS = (
-    (k.softmax_cross_entropy, ("z",)), (k.softmax_cross_entropy_grad, ()),
-    (k.softmax_cross_entropy_dense, ("z",)), (k.softmax_cross_entropy_dense_grad, ()),
+    (k.softmax_cross_entropy, ("z",)), (k.softmax_cross_entropy_grad, ("g", "p")),
+    (k.softmax_cross_entropy_dense, ("z",)), (k.softmax_cross_entropy_dense_grad, ("g", "p")),
     (k.cross_entropy, ("p",)), (k.cross_entropy_grad, ()),
     (k.cross_entropy_dense, ("p",)), (k.cross_entropy_dense_grad, ()),
-    (k.sigmoid_cross_entropy, ("z",)), (k.sigmoid_cross_entropy_grad, ()),
+    (k.sigmoid_cross_entropy, ("z",)), (k.sigmoid_cross_entropy_grad, ("g", "p")),
     (k.binary_cross_entropy, ("p",)), (k.binary_cross_entropy_grad, ()),
-    (errors.squared_error, ("y", "t")), (errors.squared_error_grad, ()),
-    (errors.absolute_error, ("y", "t")), (errors.absolute_error_grad, ()),
-    (errors.huber_error, ("y", "t")), (errors.huber_error_grad, ()),
-    (errors.log_cosh_error, ("y", "t")), (errors.log_cosh_error_grad, ()),
+    (errors.squared_error, ("y", "t")), (errors.squared_error_grad, ("g", "y", "t")),
+    (errors.absolute_error, ("y", "t")), (errors.absolute_error_grad, ("g",)),
+    (errors.huber_error, ("y", "t")), (errors.huber_error_grad, ("g", "y", "t")),
+    (errors.log_cosh_error, ("y", "t")), (errors.log_cosh_error_grad, ("g", "y", "t")),
     (metric.sparse_categorical_hits, ()), (metric.categorical_hits, ()), (metric.binary_hits, ()),
 )
 
@@ -77,7 +77,8 @@ for n in (0, 1, 15, 16, 17, 33, 300, 5000):
              grad=("values",), small=n < 50),
         Case(k.weighted_sum, lambda rng, n=n: (rng.random(n), rng.random(n)), {}, f"{n},weights", 8 + n // 16,
              grad=("values", "weights"), small=n < 50),
-        Case(k.weighted_sum_grad, lambda rng: (np.float32(0.7), None), {"scale": 0.25, "shape": (n,)}, str(n)),
+        Case(k.weighted_sum_grad, lambda rng: (np.float32(0.7), None), {"scale": 0.25, "shape": (n,)}, str(n),
+             grad=("g",), small=n < 50),
         Case(k.weighted_sum_grad, lambda rng, n=n: (np.float32(0.7), rng.random(n)), {"scale": 0.25, "shape": (n,)},
-             f"{n},weights"),
+             f"{n},weights", grad=("g", "weights"), small=n < 50),
     ]
