@@ -1,5 +1,6 @@
 """fastnn.sklearn beside scikit-learn's own estimators, and inside its tools."""
 
+import inspect
 import pickle
 import warnings
 
@@ -166,6 +167,26 @@ def test_what_scikit_learn_has_not(classes, values):
     assert MLPRegressor(solver=solver, max_iter=2).fit(*values).model_.optimizer is not solver
 
 
+def test_lbfgs_finds_scikit_learns_minimum(classes, values):
+    """A linear network with a penalty has one minimum but for rotations, so the predictions must be equal."""
+    for name, (X, y) in (("MLPClassifier", classes), ("MLPRegressor", values)):
+        given = {"hidden_layer_sizes": (4,), "activation": "identity", "solver": "lbfgs", "alpha": 1.0,
+                 "random_state": 0, "tol": 1e-7, "max_iter": 500}
+        weights = np.random.default_rng(3).uniform(0.2, 3, len(X)) if "sample_weight" in inspect.signature(
+            getattr(neural_network, name).fit).parameters else None
+        ours, theirs = (getattr(m, name)(**given).fit(X, y, **({} if weights is None else {"sample_weight": weights}))
+                        for m in (fastnn.sklearn, neural_network))
+        assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-5) and 0 < ours.n_iter_ < 500
+        answer = "predict" if name == "MLPRegressor" else "predict_proba"
+        np.testing.assert_allclose(getattr(ours, answer)(X), getattr(theirs, answer)(X), atol=5e-3)
+    with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge after 2 iterations"):
+        assert MLPClassifier(solver="lbfgs", max_iter=2).fit(*classes).n_iter_ == 2
+    with pytest.raises(ValueError, match="dropout must be 0"):
+        MLPClassifier(solver="lbfgs", dropout=0.1).fit(*classes)
+    with pytest.raises(ValueError, match="partial_fit takes steps"):
+        MLPClassifier(solver="lbfgs").partial_fit(*classes, classes=["a", "b", "c"])
+
+
 @pytest.mark.parametrize("how", ["invscaling", "adaptive"])
 def test_rates_of_sgd(values, how):
     net = MLPRegressor(solver="sgd", learning_rate=how, max_iter=30, learning_rate_init=0.01, n_iter_no_change=1,
@@ -178,7 +199,7 @@ def test_rates_of_sgd(values, how):
 
 
 def test_refusals(classes):
-    for given, sentence in (({"solver": "lbfgs"}, "solver must be 'adam', 'sgd' or an optimizer"),
+    for given, sentence in (({"solver": "lbgfs"}, "solver must be 'adam', 'sgd', 'lbfgs' or an optimizer"),
                             ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must be integers of at least 1"),
                             ({"activation": ["relu"] * 3}, "activation has 3 entries for 1 hidden layers"),
                             ({"activation": "rleu"}, "did you mean 'relu'"),

@@ -80,6 +80,8 @@ class StepProgram:
     makes the program from the graph.
     """
 
+    measures = True  #: whether metrics are computed
+
     def __init__(self, model, data, batch: int, training: bool, make: Callable[[Graph], Any] = Program):
         self.names: list[tuple[str, Any, str, float | None]] = []  # (key, metric, number of its fetches, fixed weight)
         self.parts: dict[str, str] = {}  # key in the logs -> fetch, for the losses of several outputs
@@ -145,7 +147,7 @@ class StepProgram:
             raise ValueError(f"Model {model.name}: the loss has shape {loss.shape}; with reduction 'none' it can't be "
                              "trained on or averaged.")
         graph.fetch("loss", whole)
-        for k, (metric, which, weigh, key) in enumerate(model._metrics):
+        for k, (metric, which, weigh, key) in enumerate(model._metrics if self.measures else ()):
             y = target(which, metric.target_dtype)
             if metric.stateful:
                 self.stateful.append((key, metric))
@@ -159,15 +161,20 @@ class StepProgram:
             if fixed is None:
                 graph.fetch(f"count{k}", count)
             self.names.append((key, metric, f"{k}", fixed))
-        if training:
-            variables = model._training_variables()
-            if not variables:
-                raise ValueError(f"Model {model.name} has no trainable variables: nothing would be trained.")
-            grads = gradients(loss, variables)
-            with graph.note("regularizers"):
-                grads = penalties.add_gradients(grads, variables)
-            with graph.note("optimizer"):
-                model.optimizer.apply(grads, variables)
+        self._finish(graph, model, loss, training)
+
+    def _finish(self, graph: Graph, model, loss: Tensor, training: bool) -> None:
+        """What follows on the loss: in training, gradients and the update; `loss` lacks the plain penalties."""
+        if not training:
+            return
+        variables = model._training_variables()
+        if not variables:
+            raise ValueError(f"Model {model.name} has no trainable variables: nothing would be trained.")
+        grads = gradients(loss, variables)
+        with graph.note("regularizers"):
+            grads = penalties.add_gradients(grads, variables)
+        with graph.note("optimizer"):
+            model.optimizer.apply(grads, variables)
 
     def check_layout(self) -> None:
         self.program.check_layout()

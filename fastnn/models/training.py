@@ -14,6 +14,7 @@ from ..warnings import FastnnWarning
 from .compiling import Compiled
 from .custom import Steps
 from .data import ArrayData, adapt, training_data
+from .minimizing import Minimizer
 from .order import check_batch_size, check_steps
 from .passes import Meter, Pass, Place, size_of_batches
 from .plan import Planner
@@ -23,7 +24,7 @@ PREDICT_ROWS = 4096  # rows converted to float32 at a time for predict, of so ma
 PREDICT_BYTES = 1 << 26
 
 
-class Trainer(Planner, Steps, Compiled):
+class Trainer(Planner, Minimizer, Steps, Compiled):
     """The training half of a model."""
 
     def _warn_if_thawed(self) -> None:

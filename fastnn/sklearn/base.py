@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
@@ -38,7 +40,7 @@ class BaseMLP(BaseEstimator):
             if not isinstance(value, numbers.Real) or not value >= least or (below and not value <= below):
                 more = f" and at most {below}" if below else ""
                 raise ValueError(f"{name} must be a number of at least {least}{more}, got {value!r}.")
-        for name in ("max_iter", "n_iter_no_change"):
+        for name in ("max_iter", "max_fun", "n_iter_no_change"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
@@ -84,6 +86,10 @@ class BaseMLP(BaseEstimator):
         held, score = None, None
         if not go_on:
             self._begin(X, y)
+        if isinstance(self.solver, str) and self.solver == "lbfgs":
+            if not stops:
+                raise ValueError("partial_fit takes steps, and solver='lbfgs' has none: use 'adam' or 'sgd'.")
+            return self._minimize(X, y, weights, validation_data)
         if stops and validation_data is not None:
             held = self._read(*validation_data, reset=False, keep_classes=True)
         elif stops and self.early_stopping:
@@ -107,6 +113,26 @@ class BaseMLP(BaseEstimator):
                         sample_weight=weights, callbacks=[watch], seed=self._seed.spawn(1)[0])
         if stops:
             watch.warn_if_not_converged()
+        return self._describe(y)
+
+    def _minimize(self, X, y, weights, validation_data):
+        """Training by L-BFGS over all rows."""
+        if validation_data is not None or self.early_stopping:
+            raise ValueError("solver='lbfgs' goes to the minimum: it takes no validation data and no early stopping.")
+        if np.any(self.dropout):
+            raise ValueError("solver='lbfgs' needs a loss that does not depend on chance: dropout must be 0.")
+        result = self.model_.minimize(X, self._targets(y), sample_weight=weights,
+                                      options={"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol})
+        self.n_iter_, self.loss_ = min(int(result.nit), self.max_iter), float(result.fun)
+        self.best_loss_, self.validation_scores_, self.best_validation_score_ = self.loss_, None, None
+        if result.nit >= self.max_iter or result.nfev >= self.max_fun:
+            warnings.warn(f"lbfgs failed to converge after {result.nit} iterations ({result.message}): raise max_iter "
+                          f"({self.max_iter}) or max_fun ({self.max_fun}), or scale the data.", ConvergenceWarning,
+                          stacklevel=4)
+        return self._describe(y)
+
+    def _describe(self, y):
+        """The attributes that every training leaves."""
         self.n_layers_ = len(self._dense()) + 1
         self.n_outputs_ = self._outputs(y)
         self.out_activation_ = self._last()

@@ -22,13 +22,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : sequence of ints, or one.
     activation : "identity", "logistic", "tanh", "relu" or another of `fastnn.activations`; or a list with one for each
         hidden layer.
-    solver : "adam", "sgd", or an optimizer of `fastnn.optimizers`, taken as a pattern.
+    solver : "adam", "sgd", "lbfgs" (over all rows at once, for small data), or an optimizer of `fastnn.optimizers`,
+        taken as a pattern.
     alpha : the penalty ``alpha / 2 / n * sum(w**2)``, n the rows of the batch.
     batch_size : int, or "auto" for ``min(200, rows)``.
     learning_rate : "constant", "invscaling" or "adaptive", for "sgd".
     learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum,
-    nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change : as in
-        scikit-learn.
+    nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun :
+        as in scikit-learn.
     dropout : share of each hidden layer's outputs that training zeroes, or a list with one for each layer.
     class_weight : dict class -> weight, "balanced", or None.
     loss : a loss of `fastnn.losses` by name or object, or a function on tensors, in place of the cross-entropy.
@@ -53,7 +54,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                  learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
                  random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
                  early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
-                 n_iter_no_change=10, dropout=0.0, class_weight=None, loss=None):
+                 n_iter_no_change=10, max_fun=15000, dropout=0.0, class_weight=None, loss=None):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -76,6 +77,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
         self.dropout = dropout
         self.class_weight = class_weight
         self.loss = loss

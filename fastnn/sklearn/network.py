@@ -91,9 +91,11 @@ def optimizer(estimator):
         return optimizers.Adam(e.learning_rate_init, e.beta_1, e.beta_2, e.epsilon)
     if e.solver == "sgd":
         return optimizers.SGD(e.learning_rate_init, e.momentum, bool(e.nesterovs_momentum) and e.momentum > 0)
+    if e.solver == "lbfgs":
+        return optimizers.SGD()  # compile wants one; `minimize` leaves it alone
     if isinstance(e.solver, optimizers.Optimizer):
         return optimizers.deserialize(optimizers.serialize(e.solver))
-    raise ValueError(f"solver must be 'adam', 'sgd' or an optimizer of fastnn.optimizers, got {e.solver!r}.")
+    raise ValueError(f"solver must be 'adam', 'sgd', 'lbfgs' or an optimizer of fastnn.optimizers, got {e.solver!r}.")
 
 
 class Watch(Callback):

@@ -10,8 +10,8 @@ from fastnn.seeds import set_random_seed
 from .packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 __all__ = ["CustomObjectScope", "PyDataset", "Sequence", "clear_session", "custom_object_scope", "get_custom_objects",
-           "is_keras_tensor", "normalize", "pack_x_y_sample_weight", "pad_sequences", "set_random_seed", "to_categorical",
-           "unpack_x_y_sample_weight"]
+           "is_keras_tensor", "normalize", "pack_x_y_sample_weight", "pad_sequences", "set_random_seed",
+           "to_categorical", "unpack_x_y_sample_weight"]
 
 CustomObjectScope = custom_object_scope  # Keras's other name
 _IN_SAVING = ("deserialize_keras_object", "get_registered_name", "get_registered_object",
