@@ -191,6 +191,12 @@ def test_a_picture():
         (lambda: schedules.Joined([0.1, 0.2, 0.3], [5, 5]), "boundaries must increase"),
         (lambda: schedules.Joined([0.1, "x"], [5]), r"schedules\[1\] must be a number, but is 'x'"),
         (lambda: schedules.Warmup(0.1, 0), "warmup_steps must be an integer of at least 1, but is 0"),
+        (lambda: schedules.ExponentialDecay(0.1, 1, 0.9, "no"), "staircase must be True or False, but is 'no'"),
+        (lambda: schedules.PolynomialDecay(0.1, 1, cycle=None), "cycle must be True or False, but is None"),
+        (lambda: schedules.OneCycle(0.1, 10, three_phase=2), "three_phase must be True or False, but is 2"),
+        (lambda: schedules.PiecewiseConstantDecay(1, [0.1, 0.2]), "boundaries must be a list, but is 1"),
+        (lambda: schedules.MultiStepDecay(0.1, 5), "milestones must be a list, but is 5"),
+        (lambda: schedules.Joined(None, [5]), "schedules must be a list, but is None"),
         (lambda: schedules.MomentumOf(schedules.StepDecay(0.1, 1)), "must be a OneCycle or a Cyclical"),
     ],
 )

@@ -79,6 +79,8 @@ class Muon(Optimizer):
         self.adam_beta_2 = checks.share("Muon", "adam_beta_2", adam_beta_2)
         self.adam_weight_decay = checks.at_least_zero("Muon", "adam_weight_decay", adam_weight_decay, optional=True)
         self.epsilon = checks.positive("Muon", "epsilon", epsilon)
+        if exclude_layers is not None and (isinstance(exclude_layers, str) or not hasattr(exclude_layers, "__iter__")):
+            raise ValueError(f"Muon: exclude_layers must be a list of patterns; got {exclude_layers!r}.")
         self.exclude_layers = list(exclude_layers or ())
         Choice("Muon", "exclude_layers", None, self.exclude_layers)  # says so if one is not a pattern
         self.exclude_embeddings = checks.flag("Muon", "exclude_embeddings", exclude_embeddings)

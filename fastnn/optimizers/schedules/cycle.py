@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn import spelling
 
-from .schedule import LearningRateSchedule, number
+from .schedule import LearningRateSchedule, flag, number
 
 ANNEAL = ("cos", "linear")
 MODES = ("triangular", "triangular2", "exp_range")
@@ -96,7 +96,7 @@ class OneCycle(LearningRateSchedule):
         self.max_momentum = share(self, "max_momentum", max_momentum)
         self.div_factor = number(self, "div_factor", div_factor, above=0)
         self.final_div_factor = number(self, "final_div_factor", final_div_factor, above=0)
-        self.three_phase = bool(three_phase)
+        self.three_phase = flag(self, "three_phase", three_phase)
         if self.three_phase and self.pct_start > 0.5:
             raise ValueError(f"OneCycle: pct_start must be at most 0.5 with three_phase, but is {pct_start!r}.")
         self.name = name

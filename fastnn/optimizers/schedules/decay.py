@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .schedule import LearningRateSchedule, number
+from .schedule import LearningRateSchedule, flag, number, several
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -31,7 +31,7 @@ class ExponentialDecay(LearningRateSchedule):
         self.initial_learning_rate = number(self, "initial_learning_rate", initial_learning_rate, least=0)
         self.decay_steps = number(self, "decay_steps", decay_steps, above=0)
         self.decay_rate = number(self, "decay_rate", decay_rate, above=0)
-        self.staircase = bool(staircase)
+        self.staircase = flag(self, "staircase", staircase)
         self.name = name
 
     def rate(self, step: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.initial_learning_rate = number(self, "initial_learning_rate", initial_learning_rate, least=0)
         self.decay_steps = number(self, "decay_steps", decay_steps, above=0)
         self.decay_rate = number(self, "decay_rate", decay_rate, least=0)
-        self.staircase = bool(staircase)
+        self.staircase = flag(self, "staircase", staircase)
         self.name = name
 
     def rate(self, step: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries, values, name="PiecewiseConstant"):
-        boundaries, values = list(boundaries), list(values)
+        boundaries, values = several(self, "boundaries", boundaries), several(self, "values", values)
         if len(boundaries) != len(values) - 1:
             raise ValueError(
                 f"PiecewiseConstantDecay: values must be one more than boundaries, but there are {len(values)} "
@@ -153,7 +153,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.decay_steps = number(self, "decay_steps", decay_steps, above=0)
         self.end_learning_rate = number(self, "end_learning_rate", end_learning_rate, least=0)
         self.power = number(self, "power", power, above=0)
-        self.cycle = bool(cycle)
+        self.cycle = flag(self, "cycle", cycle)
         self.name = name
 
     def rate(self, step: np.ndarray) -> np.ndarray:

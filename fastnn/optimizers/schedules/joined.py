@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .cycle import whole
-from .schedule import LearningRateSchedule, number
+from .schedule import LearningRateSchedule, number, several
 
 
 class Joined(LearningRateSchedule):
@@ -29,7 +29,7 @@ class Joined(LearningRateSchedule):
     """
 
     def __init__(self, schedules: Sequence, boundaries: Sequence[int], name="Joined"):
-        schedules, boundaries = list(schedules), list(boundaries)
+        schedules, boundaries = several(self, "schedules", schedules), several(self, "boundaries", boundaries)
         if not schedules or len(boundaries) != len(schedules) - 1:
             raise ValueError(f"Joined: boundaries must be one fewer than schedules, but there are {len(boundaries)} "
                              f"boundaries and {len(schedules)} schedules.")

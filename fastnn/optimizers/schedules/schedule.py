@@ -140,3 +140,17 @@ def number(who: object, name: str, value, above: float | None = None, least: flo
     if least is not None and not value >= least:
         raise ValueError(f"{type(who).__name__}: {name} must be at least {least}, but is {value!r}.")
     return value.item() if isinstance(value, np.generic) else value
+
+
+def flag(who: object, name: str, value) -> bool:
+    """`value`, True or False; else ValueError with the value in it."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{type(who).__name__}: {name} must be True or False, but is {value!r}.")
+    return bool(value)
+
+
+def several(who: object, name: str, value) -> list:
+    """`value`, a list or what makes one; else ValueError with the value in it."""
+    if isinstance(value, str | bytes | dict) or not hasattr(value, "__iter__"):
+        raise ValueError(f"{type(who).__name__}: {name} must be a list, but is {value!r}.")
+    return list(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .cycle import whole
-from .schedule import LearningRateSchedule, number
+from .schedule import LearningRateSchedule, flag, number, several
 
 
 class PowerDecay(LearningRateSchedule):
@@ -37,7 +37,7 @@ class PowerDecay(LearningRateSchedule):
         self.initial_learning_rate = number(self, "initial_learning_rate", initial_learning_rate, least=0)
         self.decay_steps = number(self, "decay_steps", decay_steps, above=0)
         self.power = number(self, "power", power, least=0)
-        self.staircase = bool(staircase)
+        self.staircase = flag(self, "staircase", staircase)
         self.name = name
 
     def rate(self, step: np.ndarray) -> np.ndarray:
@@ -98,7 +98,8 @@ class MultiStepDecay(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate, milestones, gamma=0.1, name="MultiStepDecay"):
         self.initial_learning_rate = number(self, "initial_learning_rate", initial_learning_rate, least=0)
-        self.milestones = [whole(self, f"milestones[{i}]", m, least=0) for i, m in enumerate(milestones)]
+        self.milestones = [whole(self, f"milestones[{i}]", m, least=0) for i, m in
+                           enumerate(several(self, "milestones", milestones))]
         if not self.milestones:
             raise ValueError("MultiStepDecay: milestones must hold at least one step, but is empty.")
         if any(a > b for a, b in zip(self.milestones, self.milestones[1:])):
