@@ -200,7 +200,7 @@ def test_swapping_outside_of_a_fit_and_after_an_error(data):
     np.testing.assert_allclose(model.predict(data[0], verbose=0), direct, rtol=1e-5)
     with pytest.raises(ValueError, match="SwapEMAWeights: the optimizer keeps no average"):
         network().fit(*data, verbose=0, callbacks=[swap])
-    with pytest.raises(ValueError, match="swap_on_epoch must be True or False, but is 3"):
+    with pytest.raises(ValueError, match="swap_on_epoch must be True or False; got 3"):
         callbacks.SwapEMAWeights(3)
 
 
@@ -239,9 +239,9 @@ def test_refusals():
     for make, sentence in (
         (lambda: callbacks.StochasticWeightAveraging(-1), "start_epoch must be an integer of at least 0, but is -1"),
         (lambda: callbacks.StochasticWeightAveraging(0, freq=0), "freq must be an integer of at least 1, but is 0"),
-        (lambda: callbacks.StochasticWeightAveraging(0, learning_rate=-1), "learning_rate must be a finite number"),
+        (lambda: callbacks.StochasticWeightAveraging(0, learning_rate=-1), "learning_rate must be 0 or more; got -1"),
         (lambda: callbacks.SnapshotEnsemble(0), "epochs_per_cycle must be an integer of at least 1, but is 0"),
-        (lambda: callbacks.EMAWeights(1.0), r"momentum must be in \[0, 1\), but is 1.0"),
+        (lambda: callbacks.EMAWeights(1.0), r"momentum must be in \[0, 1\); got 1.0"),
         (lambda: callbacks.EMAWeights(0.9, batches=0), "batches must be an integer of at least 1, but is 0"),
         (lambda: callbacks.TensorBoard(update_freq="epochs"), "update_freq must be 'epoch', 'batch' or a number"),
         (lambda: callbacks.TensorBoard(histogram_freq=-1), "histogram_freq must be an integer of at least 0"),

@@ -218,7 +218,7 @@ def test_steps_run_many_at_a_time(tmp_path):
 def test_refusals(tmp_path):
     with pytest.raises(ValueError, match="save_freq must be 'epoch' or a number of batches, but is 0"):
         callbacks.BackupAndRestore(tmp_path, save_freq=0)
-    with pytest.raises(ValueError, match="backup_dir must name a folder"):
+    with pytest.raises(ValueError, match="backup_dir must be a path, but is ''"):
         callbacks.BackupAndRestore("")
     with pytest.raises(ValueError, match="only one of them"):
         train(tmp_path / "a", more=[callbacks.BackupAndRestore(tmp_path / "c")])

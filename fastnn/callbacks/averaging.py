@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..optimizers import checks
 from .callback import Callback
 
 
@@ -52,9 +53,7 @@ class StochasticWeightAveraging(Callback):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"StochasticWeightAveraging: {name} must be an integer of at least {least}, but is "
                                  f"{value!r}.")
-        if learning_rate is not None and not 0 <= learning_rate < np.inf:
-            raise ValueError("StochasticWeightAveraging: learning_rate must be a finite number of at least 0 or None, "
-                             f"but is {learning_rate!r}.")
+        checks.at_least_zero("StochasticWeightAveraging", "learning_rate", learning_rate, optional=True)
         self.start_epoch, self.freq, self.learning_rate = int(start_epoch), int(freq), learning_rate
         self.x, self.batch_size, self.verbose = x, batch_size, verbose
         self.average, self.count = None, 0
@@ -123,8 +122,7 @@ class EMAWeights(Callback):
 
     def __init__(self, momentum=0.99, batches=1):
         super().__init__()
-        if isinstance(momentum, bool) or not 0 <= momentum < 1:
-            raise ValueError(f"EMAWeights: momentum must be in [0, 1), but is {momentum!r}.")
+        momentum = checks.share("EMAWeights", "momentum", momentum)
         if isinstance(batches, bool) or not isinstance(batches, (int, np.integer)) or batches < 1:
             raise ValueError(f"EMAWeights: batches must be an integer of at least 1, but is {batches!r}.")
         self.momentum, self.batches = momentum, int(batches)
@@ -192,9 +190,7 @@ class SwapEMAWeights(Callback):
 
     def __init__(self, swap_on_epoch=False):
         super().__init__()
-        if not isinstance(swap_on_epoch, (bool, np.bool_)):
-            raise ValueError(f"SwapEMAWeights: swap_on_epoch must be True or False, but is {swap_on_epoch!r}.")
-        self.swap_on_epoch = bool(swap_on_epoch)
+        self.swap_on_epoch = checks.flag("SwapEMAWeights", "swap_on_epoch", swap_on_epoch)
 
     def set_model(self, model) -> None:
         if not getattr(model.optimizer, "use_ema", False):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .callback import Callback
+from .callback import Callback, file_name
 
 FORMAT = 1  #: version of what stands in the metadata
 NAME = "backup.safetensors"
@@ -58,13 +58,11 @@ class BackupAndRestore(Callback):
 
     def __init__(self, backup_dir, save_freq="epoch", double_checkpoint=False, delete_checkpoint=True):
         super().__init__()
-        if not os.fspath(backup_dir):
-            raise ValueError("BackupAndRestore: backup_dir must name a folder, but is empty.")
         if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(
                 f"BackupAndRestore: save_freq must be 'epoch' or a number of batches, but is {save_freq!r}."
             )
-        self.backup_dir = os.fspath(backup_dir)
+        self.backup_dir = file_name("BackupAndRestore", "backup_dir", backup_dir)
         self.save_freq = save_freq
         self.double_checkpoint, self.delete_checkpoint = bool(double_checkpoint), bool(delete_checkpoint)
         self._unsaved = 0

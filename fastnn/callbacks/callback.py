@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,17 @@ def overrides_batches(callback: Any, phase: str) -> bool:
         if method is not None and getattr(method, "__func__", method) is not getattr(Callback, name):
             return True
     return False
+
+
+def file_name(who: str, name: str, path: Any) -> str:
+    """The path of a file or folder as a string, or a sentence."""
+    try:
+        found = os.fspath(path)
+    except TypeError:
+        found = None
+    if not isinstance(found, str) or not found:
+        raise ValueError(f"{who}: {name} must be a path, but is {path!r}.")
+    return found
 
 
 class CallbackList(Callback):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import string
 import warnings
 
 from fastnn import spelling
+from fastnn.optimizers import checks
 
-from .callback import Callback
+from .callback import Callback, file_name
 
 # last words of the names of metrics; models may have metrics of other names, which say `_direction`
 RISING = ("accuracy", "acc", "auc", "precision", "recall", "score", "iou", "similarity", "specificity", "sensitivity")
@@ -41,10 +43,13 @@ class MonitorCallback(Callback):
 
     def __init__(self, monitor="val_loss", mode="auto", baseline=None, min_delta=0):
         super().__init__()
+        who = type(self).__name__
+        if not isinstance(monitor, str) or not monitor:
+            raise ValueError(f"{who}: monitor must be a name in the logs, but is {monitor!r}.")
         self.monitor = monitor
         self.mode = spelling.one_of("mode", mode, ("auto", "min", "max"))
-        self.best = baseline
-        self.min_delta = abs(min_delta)
+        self.best = None if baseline is None else checks.number(who, "the value to beat first", baseline)
+        self.min_delta = abs(checks.number(who, "min_delta", min_delta))
         self._sign = {"auto": 0, "min": 1, "max": -1}[mode]
 
     def better(self, value: float, reference: float | None) -> bool:
@@ -124,16 +129,11 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch=0,
     ):
         super().__init__(monitor, mode, None, min_delta)
-        if patience < 0 or start_from_epoch < 0:
-            raise ValueError(
-                f"EarlyStopping: patience and start_from_epoch must be at least 0, not {patience} and "
-                f"{start_from_epoch}."
-            )
-        self.patience = patience
+        self.patience = checks.count("EarlyStopping", "patience", patience)
         self.verbose = verbose
-        self.baseline = baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.baseline = None if baseline is None else checks.number("EarlyStopping", "baseline", baseline)
+        self.restore_best_weights = checks.flag("EarlyStopping", "restore_best_weights", restore_best_weights)
+        self.start_from_epoch = checks.count("EarlyStopping", "start_from_epoch", start_from_epoch)
         self._reset()
 
     def _reset(self) -> None:
@@ -209,10 +209,14 @@ class ModelCheckpoint(MonitorCallback):
             raise ValueError(
                 f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, but is {save_freq!r}."
             )
-        self.filepath = os.fspath(filepath)
+        self.filepath = file_name("ModelCheckpoint", "filepath", filepath)
+        try:
+            list(string.Formatter().parse(self.filepath))
+        except ValueError as error:
+            raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r} is no format: {error}.") from None
         self.verbose = verbose
-        self.save_best_only = save_best_only
-        self.save_weights_only = save_weights_only
+        self.save_best_only = checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
+        self.save_weights_only = checks.flag("ModelCheckpoint", "save_weights_only", save_weights_only)
         self.save_freq = save_freq
         self._unsaved = 0  # batches since the last save
         self._epoch = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..optimizers import checks
 from .monitor import MonitorCallback
 
 
@@ -35,13 +36,12 @@ class ReduceLROnPlateau(MonitorCallback):
     def __init__(self, monitor="val_loss", factor=0.1, patience=10, verbose=0, mode="auto", min_delta=1e-4, cooldown=0,
                  min_lr=0.0):
         super().__init__(monitor, mode, None, min_delta)
-        if not 0 < factor < 1:
-            raise ValueError(f"ReduceLROnPlateau: factor must be above 0 and below 1, but is {factor!r}.")
-        for name, value in (("patience", patience), ("cooldown", cooldown), ("min_lr", min_lr)):
-            if not value >= 0:
-                raise ValueError(f"ReduceLROnPlateau: {name} must be at least 0, but is {value!r}.")
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
+        who = "ReduceLROnPlateau"
+        if not 0 < checks.number(who, "factor", factor) < 1:
+            raise ValueError(f"{who}: factor must be above 0 and below 1, but is {factor!r}.")
+        self.factor, self.patience, self.verbose = factor, checks.count(who, "patience", patience), verbose
+        self.cooldown = checks.count(who, "cooldown", cooldown)
+        self.min_lr = checks.at_least_zero(who, "min_lr", min_lr)
         self._reset()
 
     def _reset(self) -> None:

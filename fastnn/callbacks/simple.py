@@ -9,8 +9,9 @@ import os
 import numpy as np
 
 from fastnn import spelling
+from fastnn.optimizers import checks
 
-from .callback import MOMENTS, Callback
+from .callback import MOMENTS, Callback, file_name
 
 
 class LambdaCallback(Callback):
@@ -128,7 +129,7 @@ class TerminateOnNaN(Callback):
 
     def __init__(self, raise_error: bool = False):
         super().__init__()
-        self.raise_error = raise_error
+        self.raise_error = checks.flag("TerminateOnNaN", "raise_error", raise_error)
         self._found = False
 
     def wants_batches(self, phase: str = "train") -> bool:
@@ -175,9 +176,11 @@ class CSVLogger(Callback):
 
     def __init__(self, filename, separator=",", append=False):
         super().__init__()
-        self.filename = os.fspath(filename)
+        self.filename = file_name("CSVLogger", "filename", filename)
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"CSVLogger: separator must be a string of one character, but is {separator!r}.")
         self.sep = separator
-        self.append = append
+        self.append = checks.flag("CSVLogger", "append", append)
         self.keys: list[str] | None = None
         self._file = None
 

@@ -119,7 +119,7 @@ class _Given(Initializer):
         raise ValueError("An array given as initializer has no config, so it cannot be saved: use Constant.")
 
 
-def serialize(initializer: Initializer) -> dict:
+def serialize(initializer: Initializer | None) -> dict | None:
     """``{"class_name": ..., "config": ...}``, which JSON can hold and `deserialize` reads.
 
     Examples
@@ -127,6 +127,8 @@ def serialize(initializer: Initializer) -> dict:
     >>> serialize(HeNormal(seed=3))["class_name"]
     'HeNormal'
     """
+    if initializer is None:
+        return None
     if not isinstance(initializer, Initializer):
         raise ValueError(f"Only an Initializer can be written as a config, not {initializer!r}.")
     return {"class_name": type(initializer).__name__, "config": initializer.get_config()}

@@ -39,6 +39,8 @@ class RandomNormal(RandomInitializer):
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Seed = None):
         self.mean = check_number(mean, "mean", self)
         self.stddev = check_number(stddev, "stddev", self)
+        if self.stddev < 0:
+            raise ValueError(f"{type(self).__name__}: stddev must be at least 0, but is {stddev!r}.")
         super().__init__(seed)
 
     def __call__(self, shape, dtype="float32") -> np.ndarray:

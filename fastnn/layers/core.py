@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
 from ..kernels.dense import ACTIVATIONS, dense
+from ..optimizers import checks
 from .layer import Layer
 from .symbolic import KerasTensor, Node
 
@@ -102,7 +103,7 @@ class Dense(Layer):
         super().__init__(**kwargs)
         if isinstance(units, bool) or not isinstance(units, int | np.integer) or units < 1:
             raise ValueError(f"Dense {self.name}: units is {units!r}; a positive whole number is wanted.")
-        self.units, self.use_bias = int(units), bool(use_bias)
+        self.units, self.use_bias = int(units), checks.flag(f"Dense {self.name}", "use_bias", use_bias)
         self.activation = activations.get(activation)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -200,7 +201,12 @@ class Reshape(Layer):
 
     def __init__(self, target_shape, **kwargs: Any):
         super().__init__(**kwargs)
-        self.target_shape = tuple(int(s) for s in target_shape)
+        sizes = target_shape if isinstance(target_shape, list | tuple) else (target_shape,)
+        whole = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sizes)
+        if not whole or any(s < 1 and s != -1 for s in sizes) or list(sizes).count(-1) > 1:
+            raise ValueError(f"Reshape {self.name}: target_shape is {target_shape!r}; sizes of at least 1 are wanted, "
+                             "and -1 for one that follows from the others.")
+        self.target_shape = tuple(int(s) for s in sizes)
 
     def call(self, x):
         try:

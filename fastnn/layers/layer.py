@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, initializers, regularizers
+from ..optimizers import checks
 from ..program.graph import Graph, Tensor, current_graph
 from ..program.variable import Variable
+from ..spelling import nearest
 from .masks import fill_masks, mask_names, pass_on, warn_of_lost_masks
 from .shapes import infer
 from .symbolic import KerasTensor, Node, flatten, map_tree
@@ -92,7 +94,7 @@ class Layer:
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: str | None = None,
                  input_shape=None, input_dim: int | None = None, activity_regularizer=None, **unknown: Any):
         if unknown:
-            raise TypeError(f"{type(self).__name__} takes no argument {sorted(unknown)[0]!r}.")
+            raise self._strange(sorted(unknown)[0])
         object.__setattr__(self, "_sublayers", [])
         object.__setattr__(self, "_variables", [])
         if name is not None and (not isinstance(name, str) or not name):
@@ -102,7 +104,7 @@ class Layer:
             raise ValueError(f"Layer {self.name}: dtype is {dtype!r}; float32 and float64 can be computed with.")
         self.dtype = dtype or "float32"
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self._trainable = bool(trainable)
+        self._trainable = checks.flag(f"{type(self).__name__} {self.name}", "trainable", trainable)
         self.built = False
         self.nodes: list[Node] = []
         if input_dim is not None:
@@ -115,6 +117,14 @@ class Layer:
         self._takes_training = "training" in parameters
         self._mask_names = mask_names(self.call)
         self.supports_masking = type(self).supports_masking or type(self).compute_mask is not Layer.compute_mask
+
+    def _strange(self, name: str) -> TypeError:
+        """The error for an argument that the class does not have."""
+        classes = [c for c in type(self).__mro__ if issubclass(c, Layer)]
+        known = {p for c in classes for p in inspect.signature(c.__init__).parameters} - {"self", "kwargs", "unknown"}
+        close = nearest(name, sorted(known))
+        hint = f": did you mean {close!r}?" if close else "."
+        return TypeError(f"{type(self).__name__} takes no argument {name!r}{hint}")
 
     # ------------------------------------------------------------------ to be written by subclasses
 
@@ -167,7 +177,10 @@ class Layer:
             raise ValueError(f"Layer {self.name}: its {name} would have the shape {tuple(shape)}; that axis of the "
                              "input must have a known size.")
         shape = tuple(int(s) for s in (shape or ()))
-        value = initializers.get(initializer)(shape, dtype or self.dtype)
+        value = initializers.get("glorot_uniform" if initializer is None else initializer)(shape, dtype or self.dtype)
+        if np.shape(value) != shape:
+            raise ValueError(f"Layer {self.name}: the initializer of {name} gave an array of shape {np.shape(value)}; "
+                             f"{shape} is wanted.")
         v = Variable(value, name=name, trainable=trainable, dtype=dtype or self.dtype,
                      regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint))
         v.path = f"{self.name}/{name}"
@@ -411,6 +424,8 @@ class Layer:
 
         if not args:
             raise TypeError(f"Layer {self.name} was called without data.")
+        if not any(hasattr(x, "__array__") or isinstance(x, int | float) for x in flatten(args)):
+            raise ValueError(f"Layer {self.name} takes arrays or symbolic tensors; got {args[0]!r:.60}.")
         return run_eager(self, args, kwargs, integers_as=None if self.takes_integers else self.dtype)
 
     # ------------------------------------------------------------------ looking

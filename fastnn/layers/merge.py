@@ -147,13 +147,19 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any):
         super().__init__(**kwargs)
+        if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or axis == 0:
+            raise ValueError(f"Concatenate {self.name}: axis is {axis!r}; a whole number is wanted, and axis 0 is the "
+                             "batch, along which inputs can't be joined.")
         self.axis = int(axis)
 
     def merge(self, inputs):
         if self.axis in (0, -len(inputs[0].shape)):
             raise ValueError(f"Concatenate {self.name}: axis {self.axis} is the batch, along which inputs can't be "
                              "joined.")
-        return ops.concatenate(inputs, axis=self.axis)
+        try:
+            return ops.concatenate(inputs, axis=self.axis)
+        except ValueError as error:
+            raise ValueError(f"Concatenate {self.name}: {error}") from None
 
     def compute_mask(self, inputs, previous_mask=None):
         """Masks one after another as the inputs are; along the features, a step counts where it does in any input."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..kernels.norm import batch_norm, batch_norm_inference
+from ..optimizers import checks
 from .named_weights import NamedWeights
 
 
@@ -48,13 +51,16 @@ class BatchNormalization(NamedWeights):
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
                  scale: bool = True, unbiased_moving_variance: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"BatchNormalization {self.name}: momentum is {momentum!r}; a number in [0, 1] is wanted.")
-        if not epsilon > 0:
-            raise ValueError(f"BatchNormalization {self.name}: epsilon is {epsilon!r}; a positive number is wanted.")
-        self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
-        self.center, self.scale = bool(center), bool(scale)
-        self.unbiased_moving_variance = bool(unbiased_moving_variance)
+        who = f"BatchNormalization {self.name}"
+        if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or axis == 0:
+            raise ValueError(f"{who}: axis is {axis!r}; a whole number is wanted, and axis 0 is the batch.")
+        if isinstance(momentum, bool | str) or not 0 <= momentum <= 1:
+            raise ValueError(f"{who}: momentum is {momentum!r}; a number in [0, 1] is wanted.")
+        if isinstance(epsilon, bool | str) or not 0 < epsilon < math.inf:
+            raise ValueError(f"{who}: epsilon is {epsilon!r}; a positive number is wanted.")
+        self.axis, self.momentum, self.epsilon = int(axis), float(momentum), float(epsilon)
+        self.center, self.scale = checks.flag(who, "center", center), checks.flag(who, "scale", scale)
+        self.unbiased_moving_variance = checks.flag(who, "unbiased_moving_variance", unbiased_moving_variance)
 
     def build(self, input_shape) -> None:
         if len(input_shape) < 2:

@@ -31,6 +31,8 @@ class _PerSample(NamedWeights):
         if not all(isinstance(a, int | np.integer) and not isinstance(a, bool) for a in (axis if many else [axis])):
             raise TypeError(f"{type(self).__name__} {self.name}: axis is {axis!r}; a whole number or a list of them is "
                             "wanted.")
+        if 0 in (axis if many else [axis]):
+            raise ValueError(f"{type(self).__name__} {self.name}: axis is {axis!r}, but axis 0 is the batch.")
         return [int(a) for a in axis] if many else int(axis)
 
 

@@ -48,7 +48,8 @@ class BinaryFocalCrossentropy(Loss):
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"{self.name}: alpha must be in [0, 1]; got {alpha!r}.")
         self.gamma = checks.at_least_zero(self.name, "gamma", gamma)
-        self.from_logits, self.label_smoothing = bool(from_logits), smoothing(self.name, label_smoothing)
+        self.from_logits = checks.flag(self.name, "from_logits", from_logits)
+        self.label_smoothing = smoothing(self.name, label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         t, y = alike(self.name, y_true, y_pred)
@@ -100,7 +101,8 @@ class CategoricalFocalCrossentropy(Loss):
         self.alpha = ([checks.at_least_zero(self.name, "alpha", a) for a in alpha] if several else
                       checks.at_least_zero(self.name, "alpha", alpha))
         self.gamma = checks.at_least_zero(self.name, "gamma", gamma)
-        self.from_logits, self.label_smoothing = bool(from_logits), smoothing(self.name, label_smoothing)
+        self.from_logits = checks.flag(self.name, "from_logits", from_logits)
+        self.label_smoothing = smoothing(self.name, label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         t, y = same_shape(self.name, y_true, y_pred)

@@ -53,6 +53,8 @@ class Loss:
     ignore_class: int | None = None
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype=None):
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"{type(self).__name__}: name must be a string; got {name!r}.")
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
         self.reduction = spelling.one_of("reduction", "none" if reduction is None else reduction, REDUCTIONS)
         if dtype is not None and str(dtype) != "float32":

@@ -9,6 +9,7 @@ from typing import Any
 from .. import ops
 from ..kernels import errors
 from ..kernels import loss as kernels
+from ..optimizers import checks
 from ..program.graph import Tensor
 from ..warnings import FastnnWarning
 from .loss import Loss
@@ -43,7 +44,7 @@ class SparseCategoricalCrossentropy(Loss):
         if ignore_class is not None and (isinstance(ignore_class, bool) or not isinstance(ignore_class, int)):
             raise ValueError(f"{self.name}: ignore_class must be a whole number or None; got {ignore_class!r}.")
         last_axis(self.name, axis)
-        self.from_logits, self.ignore_class = bool(from_logits), ignore_class
+        self.from_logits, self.ignore_class = checks.flag(self.name, "from_logits", from_logits), ignore_class
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         labels = labels_for(self.name, y_true, y_pred)
@@ -110,7 +111,8 @@ class CategoricalCrossentropy(Loss):
                  reduction="sum_over_batch_size", name: str | None = "categorical_crossentropy", dtype=None):
         super().__init__(name, reduction, dtype)
         last_axis(self.name, axis)
-        self.from_logits, self.label_smoothing = bool(from_logits), smoothing(self.name, label_smoothing)
+        self.from_logits = checks.flag(self.name, "from_logits", from_logits)
+        self.label_smoothing = smoothing(self.name, label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         t, y = same_shape(self.name, y_true, y_pred)
@@ -152,7 +154,8 @@ class BinaryCrossentropy(Loss):
                  reduction="sum_over_batch_size", name: str | None = "binary_crossentropy", dtype=None):
         super().__init__(name, reduction, dtype)
         last_axis(self.name, axis)
-        self.from_logits, self.label_smoothing = bool(from_logits), smoothing(self.name, label_smoothing)
+        self.from_logits = checks.flag(self.name, "from_logits", from_logits)
+        self.label_smoothing = smoothing(self.name, label_smoothing)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         t, y = alike(self.name, y_true, y_pred)

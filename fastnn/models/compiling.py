@@ -9,6 +9,7 @@ from .. import losses, metrics, optimizers, spelling
 from ..layers.layer import Layer
 from ..layers.shapes import infer
 from ..layers.symbolic import KerasTensor, flatten
+from ..optimizers import checks
 from .array_data import ArrayData
 from .arrays import check_labels
 from .step import ProgramCache, ShortCall, shaped_like
@@ -73,11 +74,16 @@ class Compiled:
         weighted_metrics : the same, with sample and class weights.
         loss_weights : numbers, as a list or dict like the losses.
         """
-        del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+        del run_eagerly, jit_compile, auto_scale_loss
+        if steps_per_execution != "auto":
+            checks.count_from_one("compile", "steps_per_execution", steps_per_execution)
         chosen = optimizers.get(optimizer)
         asked = {"loss": map_leaves(_loss, loss), "metrics": map_leaves(_metric, metrics),
                  "weighted_metrics": map_leaves(_metric, weighted_metrics),
                  "loss_weights": map_leaves(_share, loss_weights)}
+        names = getattr(self, "output_names", None) if self.built else None
+        for what in ("loss", "loss_weights") if names else ():
+            spread(self.name, what, asked[what], names)
         if isinstance(loss_weights, list | tuple):
             count = len(loss) if isinstance(loss, list | tuple) else 1
             if isinstance(loss, list | tuple) and len(loss_weights) != count:

@@ -90,7 +90,8 @@ class Place:
 
 def size_of_batches(batch_size, n: int, steps: int | None) -> int:
     """Rows of a batch: what was asked for, else what makes so many steps of n rows, else 32."""
-    if batch_size is None and check_steps(steps, "steps") is not None:
+    check_steps(steps, "The number of steps")
+    if batch_size is None and steps is not None:
         return -(-n // steps)
     return check_batch_size(batch_size)
 

@@ -32,6 +32,8 @@ class Sequential(Model):
         super().__init__(name=name)
         self._input: KerasTensor | None = None
         self._functional: Functional | None = None
+        if isinstance(layers, Layer | KerasTensor) or not isinstance(layers or (), Iterable):
+            raise ValueError(f"Sequential {self.name} takes a list of layers; got {layers!r}.")
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._connect()

@@ -68,6 +68,8 @@ class Trainer(Planner, Minimizer, Steps, Compiled):
         self._warn_if_thawed()
         epochs, initial_epoch = _epochs(epochs, "epochs"), _epochs(initial_epoch, "initial_epoch")
         seed = seed_sequence(seed)
+        check_steps(validation_steps, "validation_steps")
+        _due(1, validation_freq)  # which refuses what is no frequency
         data, held_out = training_data(
             x, y, sample_weight, validation_data=validation_data, validation_split=validation_split,
             steps_per_epoch=steps_per_epoch, validation_steps=validation_steps, shuffle=shuffle, seed=seed)
@@ -250,6 +252,7 @@ class Trainer(Planner, Minimizer, Steps, Compiled):
         >>> samples.shape, samples.mean(0).shape
         ((100, 3, 2), (3, 2))
         """
+        cb.check_verbose(verbose)
         if mc is not None:
             return self._sample(x, batch_size, steps, check_steps(mc, "mc"))
         data, steps = adapt(x, steps=steps), check_steps(steps, "steps")
@@ -368,5 +371,8 @@ def _epochs(value, name: str) -> int:
 def _due(epoch: int, frequency) -> bool:
     """Whether epoch (from 1) is validated: each so many, or those listed."""
     if isinstance(frequency, list | tuple | set | range):
+        if not frequency or min(frequency) < 1:
+            raise ValueError(f"validation_freq must be an integer or a list of epochs, counted from 1, but is "
+                             f"{frequency!r}.")
         return epoch in frequency
-    return epoch % check_steps(frequency, "validation_freq") == 0
+    return epoch % (check_steps(frequency, "validation_freq") or 1) == 0

@@ -171,12 +171,10 @@ def test_files(trained, tmp_path):
 def test_missing_outputs_and_names():
     a = fastnn.Input((6,), name="a")
     model = fastnn.Model(a, [layers.Dense(3, "softmax", name="p")(a), layers.Dense(1, name="q")(a)])
-    model.compile("sgd", {"p": "sparse_categorical_crossentropy", "z": "mse"})
     with pytest.raises(ValueError, match="no output 'z', which loss names"):
-        model.fit(X, [Y, Y], verbose=0)
-    model.compile("sgd", ["sparse_categorical_crossentropy"])
+        model.compile("sgd", {"p": "sparse_categorical_crossentropy", "z": "mse"})
     with pytest.raises(ValueError, match="2 outputs"):
-        model.fit(X, [Y, Y], verbose=0)
+        model.compile("sgd", ["sparse_categorical_crossentropy"])
     model.compile("sgd", ["sparse_categorical_crossentropy", "mse"], metrics=["mae"])
     with pytest.raises(ValueError, match="metrics"):
         model.fit(X, [Y, Y], verbose=0)
