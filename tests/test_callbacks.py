@@ -3,6 +3,7 @@
 import csv
 import io
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -27,10 +28,10 @@ class Model:
     def set_weights(self, weights):
         self.weight = int(weights[0][0])
 
-    def save(self, path):
+    def save(self, path, overwrite=True):
         self.saved.append(str(path))
 
-    def save_weights(self, path):
+    def save_weights(self, path, overwrite=True):
         self.saved.append("weights " + str(path))
 
 
@@ -375,6 +376,30 @@ def test_model_checkpoint(tmp_path, capsys):
         fit([callbacks.ModelCheckpoint("m-{val_los}")], logs)
     with pytest.warns(UserWarning, match="the logs hold no 'val_loss'"):
         assert fit([callbacks.ModelCheckpoint("m", save_best_only=True)], [{"loss": 1.0}]).saved == ["m"]
+
+
+@pytest.mark.parametrize("best", [False, True])
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("freq", ["epoch", 1, 2, 3, 5])
+@pytest.mark.parametrize("monitor", ["val_loss", "loss", "accuracy"])
+@pytest.mark.parametrize("threshold", [None, 0.5])
+def test_model_checkpoint_as_keras(monkeypatch, tmp_path, best, weights, freq, monitor, threshold):
+    """The same files in the same order: what is asked for and what the logs of a batch lack."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+    values = (0.7, 0.3, 0.6, 0.2, 0.9)
+    logs = [{"loss": v, "val_loss": 1 - v, "accuracy": v / 2} for v in values]
+    path = str(tmp_path / "m-{epoch:02d}") + ("-{loss:.2f}" if freq == "epoch" else "-{batch}") + (
+        ".weights.h5" if weights else ".keras")
+    saved = []
+    for make in (keras.callbacks.ModelCheckpoint, callbacks.ModelCheckpoint):
+        callback = make(path, monitor, save_best_only=best, save_weights_only=weights, save_freq=freq,
+                        mode="max" if monitor == "accuracy" else "min", initial_value_threshold=threshold)
+        getattr(callback, "_set_monitor_op", int)()  # which Keras does at an epoch's end, too late for batches
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of values that the logs of a batch lack
+            saved.append(fit([callback], logs, steps=3).saved)
+    assert saved[0] == saved[1] and (best or saved[0])
 
 
 def test_csv_logger(tmp_path):
