@@ -85,6 +85,7 @@ from .spatial import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
+from .transformer import TransformerDecoder, TransformerEncoder
 from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 __all__ = [
@@ -114,8 +115,8 @@ __all__ = [
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "deserialize",
-    "dot",
     "Dot",
+    "dot",
     "Dropout",
     "ELU",
     "Embedding",
@@ -140,14 +141,14 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
-    "maximum",
     "Maximum",
+    "maximum",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPooling1D",
     "MaxPooling2D",
-    "minimum",
     "Minimum",
+    "minimum",
     "MultiHeadAttention",
     "multiply",
     "Multiply",
@@ -171,9 +172,11 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
-    "subtract",
     "Subtract",
+    "subtract",
     "TokenAndPositionEmbedding",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
