@@ -17,7 +17,7 @@ from fastnn.program.program import Program
 PEERS = ("fastnn", "fastnn-numpy")
 HE = dict(kernel_initializer="he_normal")
 WORKLOADS = ("mlp_bn", "mlp_adam", "tabular", "deep_narrow", "gpt", "autoencoder", "infer1", "adam10m",
-             "mlp_wide")
+             "mlp_wide", "lstm")
 LOSS = dict(tabular="mse", autoencoder=fastnn.losses.BinaryCrossentropy(from_logits=True))
 
 
@@ -31,6 +31,9 @@ def network(w):
         from workloads import GPT
 
         return gpt(**GPT)
+    if w.name == "lstm":
+        return fastnn.Sequential([fastnn.Input((28, w.layers[0])), layers.LSTM(w.layers[1]), layers.Dense(w.layers[2])],
+                                 name=w.name)
     model = fastnn.Sequential([fastnn.Input((w.layers[0],))], name=w.name)
     hidden, last = w.layers[1:-1], w.layers[-1]
     for width in hidden:
@@ -78,6 +81,8 @@ def make(peer, w, threads):
     fastnn.set_backend("numpy" if peer == "fastnn-numpy" else "native")
     fastnn.utils.set_random_seed(0)
     x, y = data(w)
+    if w.name == "lstm":
+        x = x.reshape(-1, 28, 28)
     if w.name == "adam10m":
         return optimizer_only(w, x)
     model = network(w)

@@ -3,7 +3,8 @@
 `prune` drops calls whose results nobody reads. `join_updates` hands the optimizer's update of a weight
 to the call that makes the weight's gradient: each panel of the gradient is used while it is in cache.
 `join_activations` hands an activation to the call before it, `join_slopes` the derivative of one to the
-call that makes the gradient before it. `skip_detours` saves the first layers of a network a product.
+call that makes the gradient before it. `save_nothing` lets calls leave out what only a gradient would have read.
+`skip_detours` saves the first layers of a network a product.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..kernels.spec import BLOCK, Call
-from .graph import Graph, Tensor
+from .graph import Graph, Memory, Tensor
 
 DETOUR_ROWS = 1024  #: `skip_detours` keeps a stripe of so many normalised rows in L2
 
@@ -129,6 +130,22 @@ def join_activations(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
         replaced[id(maker)] = replace(maker, outputs=outputs, attrs=attrs)
         replaced[id(call)] = None
     return [c for c in (replaced.get(id(c), c) for c in calls) if c is not None]
+
+
+def save_nothing(graph: Graph, calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Tell calls that save something for their gradient (their kernel has ``saved`` and an attribute ``save``) not to,
+    where nobody reads it."""
+    readers, fetched = _readers(calls), {id(t.base) for t in wanted}
+    out = []
+    for call in calls:
+        names = getattr(call.kernel, "saved", ())
+        if names and call.attrs["save"] and not any(
+                id(call[n].base) in fetched or readers.get(id(call[n].base)) for n in names):
+            outputs = tuple(Tensor(graph, (0,), t.dtype, Memory(0, n), name=t.name) if n in names else t
+                            for n, t in zip(call.kernel.outputs, call.outputs))
+            call = replace(call, outputs=outputs, attrs={**call.attrs, "save": 0})
+        out.append(call)
+    return out
 
 
 def _readers(calls: list[Call]) -> dict[int, int]:

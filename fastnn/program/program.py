@@ -75,7 +75,7 @@ class Program:
         calls = fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted)
         if join:
             calls = fuse.join_slopes(fuse.join_activations(calls, wanted), wanted)
-            calls = fuse.join_updates(graph, calls, wanted)
+            calls = fuse.join_updates(graph, fuse.save_nothing(graph, calls, wanted), wanted)
         order = levels(calls)
         by_level = sorted(range(len(calls)), key=lambda i: (order[i], i))
         self.calls: list[Call] = [calls[i] for i in by_level]

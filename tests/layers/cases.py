@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastnn import layers
+from fastnn.kernels.spec import KERNELS
 
 from .conv_cases import convolutions
 
@@ -152,6 +153,25 @@ def weight_normalized(layer, training, x):
     return x @ (v * (layer.g.numpy() / np.linalg.norm(v, axis=0))) + layer.layer.bias.numpy()
 
 
+def recurrent(kind, **arguments):
+    def make(**k):
+        return getattr(layers, kind)(6, recurrent_initializer="random_normal", bias_initializer="random_normal",
+                                     **arguments, **k)
+
+    def meaning(layer, training, x):
+        kernel, u, *bias = (w.astype(np.float64) for w in layer.get_weights())
+        more = {"sequence": int(layer.return_sequences), "backwards": int(layer.go_backwards)}
+        if kind != "GRU":
+            y, end, *_ = KERNELS[{"LSTM": "lstm", "SimpleRNN": "simple_rnn"}[kind]](x @ kernel + bias[0], u, **more)
+        else:
+            first, second = bias[0] if layer.reset_after else (bias[0], None)
+            y, end, *_ = KERNELS["gru"](x @ kernel + first, u, second, reset_after=int(layer.reset_after), **more)
+        return y if layer.return_sequences else end
+
+    return Case(f"{kind}-{'-'.join(arguments) or 'plain'}", make, [(2, 3, 4), (17, 2, 5)], meaning,
+                [(None, (2, 3), "wants sequences"), ((2, 3, 4), (2, 3, 5), "built for sequences of 4 features")])
+
+
 def activation(name):
     return Case(f"Activation-{name}", lambda **k: layers.Activation(name, **k), [*SIZES, (2, 3, 5)],
                 lambda layer, training, x: act(name, x), kinked=name == "relu")
@@ -194,6 +214,15 @@ CASES = [
     Case("Softmax-axes", lambda **k: layers.Softmax([1, 3], **k), [(2, 3, 4, 2)],
          lambda layer, training, x: np.exp(x) / np.exp(x).sum((1, 3), keepdims=True),
          [(None, (2, 3), "there is no axis 3")]),
+    recurrent("SimpleRNN"), recurrent("LSTM"), recurrent("GRU"), recurrent("GRU", reset_after=False),
+    recurrent("LSTM", return_sequences=True), recurrent("SimpleRNN", return_sequences=True, go_backwards=True),
+    Case("Bidirectional", lambda **k: layers.Bidirectional(layers.GRU(3, name="gru", dtype=k.get("dtype")), **k),
+         [(2, 3, 4)], lambda layer, training, x: None, [(None, (2, 3), "wants sequences")]),
+    Case("RNN", lambda **k: layers.RNN([layers.LSTMCell(3, name="a", dtype=k.get("dtype")), layers.GRUCell(
+        2, name="b", dtype=k.get("dtype"))], **k), [(2, 3, 4)], lambda layer, training, x: None),
+    Case("TimeDistributed", lambda **k: layers.TimeDistributed(layers.Dense(
+        6, name="inner", kernel_initializer="ones", dtype=k.get("dtype")), **k), [(2, 3, 4)],
+         lambda layer, training, x: x @ layer.layer.kernel.numpy() + layer.layer.bias.numpy()),
     Case("Dropout", lambda **k: layers.Dropout(0.4, seed=3, **k), [(5, 3), (33, 31)],
          lambda layer, training, x: None if training else x, trained=True),
     Case("Dropout-nothing", lambda **k: layers.Dropout(0.0, **k), [(5, 3)], lambda layer, training, x: x),
