@@ -35,6 +35,8 @@ BENCHMARKS = {
                       ("--seconds", "0.15", "32x784x300", "256x784x256", "1024x1024x1024"), has_json=False),
     "kernels": Benchmark("how near to a plain copy are the kernels that move more than they compute?",
                          ("--seconds", "0.1", "--sizes", "16k", "256k", "4M")),
+    "optimizers": Benchmark("how near to a plain copy is an optimizer's step, and what do schedules and clipping add?",
+                            ("--seconds", "0.1", "--threads", "1", "--size", "2M")),
     "contention": Benchmark("what does a step cost while another process burns a core?", ("--seconds", "0.5")),
     "footprint": Benchmark("how much to import, to install, and of memory?", ("--repeats", "7")),
     "team": Benchmark("what does the thread team cost by itself?", None, has_json=False),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import optimizers
 from fastnn.program.variable import Variable
 
@@ -104,3 +105,73 @@ def test_which_variables_muon_makes_orthogonal():
         np.testing.assert_array_equal(again.get_state()[name], value)
     with pytest.raises(ValueError, match="is not a pattern"):
         optimizers.Muon(exclude_layers=["("])
+
+
+NEW = [lambda **more: optimizers.NormalizedSGD(0.1, "layer", momentum=0.5, **more),
+       lambda **more: optimizers.LARS(1.0, trust_coefficient=0.02, weight_decay=0.1, **more),
+       lambda **more: optimizers.Lamb(0.05, weight_decay=0.1, **more),
+       lambda **more: optimizers.Adafactor(0.1, **more), lambda **more: optimizers.Muon(0.05, **more)]
+IDS = ["NormalizedSGD", "LARS", "Lamb", "Adafactor", "Muon"]
+
+
+def trained(make, backend="native", threads=1):
+    """The weights of a small network after an epoch."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(96, 200)).astype(np.float32), rng.integers(0, 3, 96)
+    fastnn.utils.set_random_seed(0)
+    before = fastnn.get_num_threads()
+    try:
+        fastnn.set_num_threads(threads)
+        with fastnn.backend(backend):
+            model = fastnn.Sequential([fastnn.Input((200,)), fastnn.layers.Dense(120, "relu"),
+                                       fastnn.layers.BatchNormalization(), fastnn.layers.Dense(3)])
+            model.compile(make(), fastnn.losses.SparseCategoricalCrossentropy(from_logits=True))
+            model.fit(x, y, batch_size=32, epochs=2, verbose=0)
+    finally:
+        fastnn.set_num_threads(before)
+    return model
+
+
+@pytest.mark.parametrize("make", NEW, ids=IDS)
+def test_two_threads_give_the_bits_of_one(make):
+    pytest.importorskip("fastnn.kernels.native.core")
+    more = {"gradient_accumulation_steps": 2, "use_ema": True, "adaptive_clipnorm": 0.1}
+    one, two = (trained(lambda: make(**more), threads=n).get_weights() for n in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("backend", ["native", "numba"])
+@pytest.mark.parametrize("make", NEW, ids=IDS)
+def test_backends_train_alike(make, backend):
+    pytest.importorskip("fastnn.kernels.native.core" if backend == "native" else "numba")
+    ours, meant = trained(make, backend), trained(make, "numpy")
+    for a, b in zip(ours.get_weights(), meant.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=5e-4)
+
+
+@pytest.mark.parametrize("make", NEW, ids=IDS)
+def test_accumulated_gradients_count_once(make):
+    held, (values, grads) = variables(start()[0]), start()
+    optimizer = make(gradient_accumulation_steps=2)
+    for g in grads[:4]:
+        optimizer.apply(g, held)
+    single = variables(values)
+    plain = make()
+    for a, b in (grads[:2], grads[2:4]):
+        plain.apply([(x + y) / 2 for x, y in zip(a, b)], single)
+    for a, b in zip(held, single):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", NEW, ids=IDS)
+def test_a_saved_model_goes_on(make, tmp_path):
+    model = trained(make)
+    model.save(tmp_path / "m.safetensors")
+    again = fastnn.models.load_model(tmp_path / "m.safetensors")
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(32, 200)).astype(np.float32), rng.integers(0, 3, 32)
+    for m in (model, again):
+        m.train_on_batch(x, y)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
