@@ -40,8 +40,8 @@ struct fnn_moments_ops {
     /* step = rate * (g + pull * x);  v = mu * v + step;  w = x - v  or, Nesterov,  x - (mu * v + step) */
     void (*scaled_momentum)(float *w, float *v, const float *g, int64_t n, float rate, float mu, float pull, float
                             decay, int nesterov);
-    /* sum of (g * row * column)**2, in float32 by 1024 elements, those in double */
-    double (*factored_squares)(const float *g, const float *column, float row, int64_t n);
+    /* sum of (g * column * row)**2: element i goes to accumulator i % 64, then a fixed tree, as in sum_of_squares */
+    float (*factored_squares)(const float *g, const float *column, float row, int64_t n);
     /* w = x - row * (g * column) */
     void (*factored_sgd)(float *w, const float *g, const float *column, float row, float decay, int64_t n);
     /* v += (g*g + epsilon - v) * c;  u = g / sqrt(v) */

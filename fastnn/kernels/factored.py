@@ -13,7 +13,6 @@ from .optim import decayed
 from .spec import Array, Call, Kernel, blocks, like, register
 
 STRIPE = 64  #: rows of a tile
-PART = 1024  #: elements whose squares are summed while they are in the first cache
 
 
 class Factored(Kernel):
@@ -48,7 +47,7 @@ class Factored(Kernel):
         return b * blocks(k, STRIPE)
 
     def terms(self, call: Call) -> int:
-        return 16 + STRIPE + PART // 64
+        return 16 + STRIPE + call["g"].shape[-1] // 64
 
     def flops(self, call: Call) -> float:
         return 4.0 * call["g"].size

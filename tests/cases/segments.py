@@ -56,7 +56,7 @@ for _kernel, _scalars, _attrs in RULES:
                           terms=24))
     if _kernel is not k.lamb:
         CASES.append(Case(_kernel, arrays(_kernel, "gaps", {**SCALARS, **_scalars}, odd=True), _attrs,
-                          f"NaN,{_label}", terms=24))
+                          f"nan,{_label}", terms=24))
 
 
 def sums(with_weights, adapts):

@@ -25,7 +25,7 @@ cdef extern from "moments.h" nogil:
                      float decay, float pull, float beta_1c, float beta_2c) noexcept nogil
         void (*scaled_momentum)(float *w, float *v, const float *g, int64_t n, float rate, float mu, float pull, float
                                 decay, int nesterov) noexcept nogil
-        double (*factored_squares)(const float *g, const float *column, float row, int64_t n) noexcept nogil
+        float (*factored_squares)(const float *g, const float *column, float row, int64_t n) noexcept nogil
         void (*factored_sgd)(float *w, const float *g, const float *column, float row, float decay,
                              int64_t n) noexcept nogil
         void (*adafactor)(float *v, float *u, const float *g, int64_t n, float epsilon, float c) noexcept nogil
