@@ -19,9 +19,12 @@ help: ## show this list
 demo: $(VENV)/installed-demo ## build, train on Fashion-MNIST, show the program that ran
 	$(VENV)/bin/fastnn demo $(ARGS)
 
+# On all cores (up to four), where pytest-xdist is installed: ARGS="-n 0" for one process.
+SIDE_BY_SIDE = $(shell $(PY) -c 'import xdist; print("-n auto --maxprocesses 4 --dist worksteal")' 2>/dev/null)
+
 test: $(VENV)/installed-test ## all tests and examples, against the installed wheel (ARGS="-k files -x" for pytest)
 	@if [ -x $(VENV)/bin/ruff ]; then $(VENV)/bin/ruff check -q .; elif command -v ruff >/dev/null; then ruff check -q .; fi
-	$(call check,build/check,$(VENV),tests --pyargs fastnn)
+	$(call check,build/check,$(VENV),$(SIDE_BY_SIDE) tests --pyargs fastnn)
 
 build: $(VENV)/made ## source archive and wheel into dist/
 	$(PIP) install build

@@ -230,8 +230,9 @@ def main() -> int:
         differs = float(np.median(np.maximum(*apart)))
         report.add(side=name, differs=differs, best=min(found), median=statistics.median(found),
                    setup=None if setup[name][0] is None else min(setup[name]), ratio=min(found) / min(times[first]))
-    report.say(f"Seconds for {count} replicas, {epochs} epochs; differs: the largest relative difference of losses "
-               "from the first row; setup: models built (at once: traced and planned, too); ratio: of the best times.")
+    report.say(f"Seconds for {count} replicas, {epochs} epochs. differs: relative difference from the first row of the "
+               "losses of the first epoch, for the middle replica (those with the highest rate are chaotic); setup: "
+               "models built (at once: traced and planned, too); ratio: of the best times.")
     return 0
 
 

@@ -1,7 +1,7 @@
 /* Members are taken by threads, a slice of time each; there is nothing else that threads wait for.
  *
- * The other way to join programs, level by level into one, was measured with 64 training steps of a 64-32-10
- * network: threads then meet at each level, and each meeting finds the memory of all members (64 times 107 KiB)
+ * The other way to join programs, level by level into one, was measured (benchmarks/sweep.py --ways) with 64-32-10
+ * networks: threads then meet at each level, and each meeting finds the memory of all members (64 times 107 KiB)
  * gone from L2. A thread that stays with one member for a slice keeps it in L1 and L2. */
 #include "os.h"
 
