@@ -1,6 +1,8 @@
 """Steps, losses and gradients of the user's own, in native programs."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -498,3 +500,37 @@ def test_layers_that_count(backend):
     assert len(layer.non_trainable_weights) == 1 and layer.trainable_weights == []
     layer.total.assign_sub([1, 1])
     assert layer.total.value.tolist() == [3, 3] and layer.total.numpy().tolist() == [3, 3]
+
+
+def test_what_a_step_of_ones_own_is_not_for():
+    x = np.zeros((8, 2), np.float32)
+
+    class Own(fastnn.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return ops.mean(y_pred)
+
+    def build(learning_rate=0.1):
+        model = Own([fastnn.Input((2,)), layers.Dense(1)])
+        model.compile(optimizers.SGD(learning_rate), "mse")
+        return model
+
+    with pytest.raises(ValueError, match="training step of its own"):
+        fastnn.lr_find(build(), x, x[:, :1])
+    with pytest.raises(ValueError, match="a sweep joins the steps that fit itself has"):
+        fastnn.sweep(build, x, x[:, :1], {"learning_rate": [0.1, 0.2]}, epochs=1)
+
+
+def test_the_page_on_steps_of_ones_own(digits):
+    text = (Path(__file__).parents[2] / "docs" / "own-steps.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    space = {"np": np}
+    exec(blocks[0], space)
+    x, y = np.hstack([digits[0], digits[0][:, :2]]), digits[1]
+    history = space["model"].fit(x, y, epochs=10, batch_size=150, verbose=0).history
+    assert list(history) == ["loss", "from_teacher"] and history["loss"][-1] < history["loss"][0]
+    teacher = space["teacher"]
+    teacher.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+    space |= {"network": teacher, "x": x, "y": y}
+    exec(blocks[1] + blocks[2], space)
+    w = fastnn.Variable([0.3, -0.2])
+    assert fastnn.value_and_grad(lambda: ops.sum(space["binary"](w)))()[1][0].tolist() == [1, 1]
