@@ -109,7 +109,7 @@ class BackupAndRestore(Callback):
         from ..models.saving import _weights
 
         tensors, model = dict(_weights(self.model)), self.model
-        own = _own_optimizers(model)
+        own = model._optimizers() if model._own("train") else {}
         for key, optimizer in (own or {"optimizer": model.optimizer}).items():
             for i, (name, value) in enumerate(optimizer.get_state().items()):
                 tensors[f"{key}/{i}/{name}"] = np.asarray(value)
@@ -162,7 +162,7 @@ class BackupAndRestore(Callback):
             raise ValueError(f"BackupAndRestore: the fit in {self.path} had the callbacks {', '.join(known)}, and this "
                              f"one has {', '.join(names)}: give the same, or delete the file to begin anew.")
         _set_weights(model, tensors, self.path)
-        own = _own_optimizers(model)
+        own = model._optimizers() if model._own("train") else {}
         if sorted(own) != sorted(metadata.get("own", {})):
             raise ValueError(f"BackupAndRestore: the fit in {self.path} had {len(metadata.get('own', {}))} optimizers "
                              f"in steps of the model's own, and this one has {len(own)}: give the same, or delete the "
@@ -190,19 +190,6 @@ class BackupAndRestore(Callback):
             if isinstance(callback, Callback):
                 callback.set_state(_get(state, tensors))
         model.stop_training = metadata["stop_training"]
-
-
-def _own_optimizers(model) -> dict[str, Any]:
-    """The optimizers of a model with a step of its own, by their places in files; else none."""
-    from ..optimizers import Optimizer
-
-    if not model._own("train"):
-        return {}
-    found = {"optimizer": model.optimizer}
-    for name, value in model.__dict__.items():
-        if isinstance(value, Optimizer) and not any(value is known for known in found.values()):
-            found[f"optimizer.{name}"] = value
-    return found
 
 
 def _drawing(model) -> list:

@@ -76,7 +76,7 @@ def _sequential(model: Sequential, given: list[KerasTensor] | None, copy) -> Mod
             return Functional(given[0], x, name=model.name)
         start: list[Any] = given
     else:
-        start = [] if model._input is None else [Input(model._input.shape[1:], str(model._input.dtype))]
+        start = [] if model._input is None else [_like(model._input)]
     found = type(model)([*start, *layers], name=model.name)
     found._trainable = model._trainable
     return found
@@ -84,7 +84,7 @@ def _sequential(model: Sequential, given: list[KerasTensor] | None, copy) -> Mod
 
 def _functional(model: Functional, given: list[KerasTensor] | None, copy) -> Model:
     if given is None:
-        given = [Input(t.shape[1:], str(t.dtype), name=t.name) for t in model.inputs]
+        given = [_like(t, t.name) for t in model.inputs]
     if len(given) != len(model.inputs):
         raise ValueError(f"clone_model: {model.name} has {len(model.inputs)} inputs; got {len(given)} tensors.")
     values = {id(t): new for t, new in zip(model.inputs, given)}
@@ -98,3 +98,8 @@ def _functional(model: Functional, given: list[KerasTensor] | None, copy) -> Mod
     found = type(model)(inputs, outputs, name=model.name)
     found._trainable = model._trainable
     return found
+
+
+def _like(t: KerasTensor, name: str | None = None) -> KerasTensor:
+    """A new input of the same kind."""
+    return Input(t.shape[1:], batch_size=t.shape[0], dtype=str(t.dtype), name=name)

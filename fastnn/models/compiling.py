@@ -93,6 +93,8 @@ class Compiled:
         self.compiled = True
         if self.built:
             self._read_trainable()
+        elif self._own("train"):  # of which variables it trains only its step knows
+            self._compiled_frozen = {id(x) for x in self._flatten_layers() if not x.trainable}
 
     def compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` as JSON can hold them; of a function of the user's there is only the name."""

@@ -16,6 +16,7 @@ from .. import metrics as metrics_module
 from .. import ops
 from ..layers.symbolic import flatten
 from ..metrics.metric import Reading
+from ..optimizers import Optimizer
 from ..program.backend import get_backend
 from ..program.gradient import gradients
 from ..program.graph import Graph, Tensor, current_graph
@@ -167,6 +168,14 @@ class Steps:
         return flatten(nest)
 
     # ------------------------------------------------------------------ which steps are a user's
+
+    def _optimizers(self) -> dict[str, Any]:
+        """The optimizers of the steps by their places in files: that of `compile`, and for own steps the attributes."""
+        found = {"optimizer": self.optimizer}
+        for name, value in self.__dict__.items() if self._own("train") else ():
+            if isinstance(value, Optimizer) and not any(value is known for known in found.values()):
+                found[f"optimizer.{name}"] = value
+        return found
 
     def _own(self, phase: str) -> bool:
         """Whether the step of "train", "test" or "predict" is not the one that stands here."""

@@ -134,6 +134,9 @@ def lr_find(model, x, y=None, *, start_lr: float = 1e-7, end_lr: float = 10.0, s
     if not 0 <= number(who, "smoothing", smoothing) < 1:
         raise ValueError(f"lr_find: smoothing must be in [0, 1), but is {smoothing!r}.")
     model._need_compiled("lr_find")
+    if model._own("train"):
+        raise ValueError(f"Model {model.name} has a training step of its own, and which of its optimizers lr_find "
+                         "should vary, by which loss, it can't know.")
     data, _ = training_data(x, y, sample_weight, shuffle=True, seed=seed)
     if class_weight is not None:
         data.weigh_classes(class_weight, model._classes(data if isinstance(data, ArrayData) else data.first()))

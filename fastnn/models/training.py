@@ -117,7 +117,8 @@ class Trainer(Planner, Minimizer, Steps, Compiled):
             with contextlib.suppress(Exception) if isinstance(error, Exception) else contextlib.nullcontext():
                 run.on_train_end(logs)
             raise
-        self.optimizer.finalize_variable_values(self.trainable_variables)
+        for optimizer in self._optimizers().values():
+            optimizer.finalize_variable_values(optimizer.variables)
         run.on_train_end(logs)
         return self.history
 

@@ -61,6 +61,9 @@ def custom_gradient(fn: Callable) -> Callable:
         from .graph import current_graph
 
         leaves = [*args, *kwargs.values()]
+        if any(hasattr(x, "node") for x in leaves):
+            raise TypeError(f"{name} has a gradient rule of its own, so it can't be a node of a functional model by "
+                            "itself: use it inside a layer's call.")
         graph = next((x.graph for x in leaves if isinstance(x, Tensor)), None) or current_graph()
         if graph is None:
             return _pair(name, fn(*args, **kwargs))[0]

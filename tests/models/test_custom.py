@@ -1,6 +1,8 @@
 """Steps, losses and gradients of the user's own, in native programs."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,103 +242,14 @@ def test_trainable_is_what_it_was_at_compile():
         warnings.simplefilter("ignore", fastnn.FastnnWarning)
         assert model.fit(x, one, verbose=0).history["trained"] == [4.0]
     assert not model.layers[0].trainable
+    whole = gan(draw=True)
+    whole.discriminator.trainable = False
+    before = whole.discriminator.get_weights()
+    with pytest.warns(fastnn.FastnnWarning, match="trainable was changed after compile"):
+        whole.fit(np.ones((8, 2)), verbose=0)
+    assert any((a != b).any() for a, b in zip(before, whole.discriminator.get_weights()))
     model.compile("sgd", "mse")
     assert model.fit(x, one, verbose=0).history["trained"] == [2.0]
-
-
-# ---------------------------------------------------------------------- gradients
-
-def test_custom_gradients(backend):
-    @fastnn.custom_gradient
-    def reverse(x, factor):
-        return x, lambda upstream: -factor * upstream
-
-    @ops.custom_gradient
-    def log1pexp(x):  # Keras's example
-        e = ops.exp(x)
-
-        def grad(*args, upstream=None):
-            if upstream is None:
-                (upstream,) = args
-            return ops.multiply(upstream, 1.0 - 1.0 / ops.add(1, e))
-
-        return ops.log(1 + e), grad
-
-    @fastnn.custom_gradient
-    def straight_through(x):
-        return ops.sign(x), lambda upstream: upstream
-
-    @fastnn.custom_gradient
-    def swapped(a, b):
-        return [a * b, a + b], lambda u, v: (10 * u, 100 * v)
-
-    w, x = fastnn.Variable([1.0, -2.0]), np.array([0.5, 3.0])
-
-    def grads(fn):
-        value, found = fastnn.value_and_grad(fn, [w])(x)
-        return float(value), found[0].tolist()
-
-    assert grads(lambda x: ops.sum(x * reverse(w, 2.0))) == (-5.5, [-1.0, -6.0])
-    assert grads(lambda x: ops.sum(x * straight_through(3 * w))) == (-2.5, [1.5, 9.0])
-    value, found = grads(lambda x: ops.sum(log1pexp(w)))
-    np.testing.assert_allclose(found, 1 / (1 + np.exp([-1, 2])), rtol=1e-6)
-    assert value == pytest.approx(np.log1p(np.exp([1, -2])).sum(), rel=1e-6)
-    assert grads(lambda x: ops.sum(swapped(w, x)[0]))[1] == [10, 10]
-    assert grads(lambda x: ops.sum(swapped(w, x)[0] + 2 * swapped(x, w)[1]))[1] == [210, 210]
-    assert grads(lambda x: ops.sum(swapped(w, x)[0]) + ops.sum(w))[1] == [11, 11]
-    np.testing.assert_array_equal(reverse(x, 1.0), x)  # on arrays
-    assert grads(lambda x: ops.sum(w * ops.stop_gradient(w)))[1] == [1, -2]
-    with pytest.raises(TypeError, match="returns a pair"):
-        grads(lambda x: fastnn.custom_gradient(lambda x: x)(w))
-    with pytest.raises(ValueError, match="2 gradients for 1"):
-        grads(lambda x: ops.sum(fastnn.custom_gradient(lambda x: (x, lambda u: (u, u)))(w)))
-    with pytest.raises(ValueError, match=r"shape \(\) for an argument of shape \(2,\)"):
-        grads(lambda x: ops.sum(fastnn.custom_gradient(lambda x: (x, lambda u: ops.sum(u)))(w)))
-
-
-def test_a_layer_that_reverses_gradients_trains_the_one_before_away():
-    class Reverse(layers.Layer):
-        def call(self, x):
-            return fastnn.custom_gradient(lambda x: (x, lambda upstream: -upstream))(x)
-
-    model = fastnn.Sequential([fastnn.Input((2,)), layers.Dense(2), Reverse(), layers.Dense(1)])
-    model.compile(optimizers.SGD(0.01), "mse")
-    x, y = np.random.default_rng(0).normal(size=(8, 2)), np.ones((8, 1))
-    plain = fastnn.Sequential([fastnn.Input((2,)), *(layers.Dense(n) for n in (2, 1))])
-    plain.compile(optimizers.SGD(0.01), "mse")
-    plain.set_weights(model.get_weights())
-    first, second = model.gradients(x, y), plain.gradients(x, y)
-    for i, (a, b) in enumerate(zip(first.values(), second.values())):
-        np.testing.assert_allclose(a, -b if i < 2 else b, rtol=1e-5)
-    model.fit(x, y, epochs=2, verbose=0)
-
-
-def test_gradients_by_name(digits):
-    x, y = digits[0][:20], digits[1][:20]
-    inner = fastnn.Sequential([fastnn.Input((6,)), layers.Dense(4, "tanh", kernel_regularizer="l2", name="first")],
-                              name="body")
-    model = fastnn.Sequential([inner, layers.Dense(3, "softmax", name="head")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    weights = np.linspace(0.1, 2, 20).astype(np.float32)
-    for given in ({}, {"sample_weight": weights}):
-        found = model.gradients(x, y, **given)
-        assert list(found) == ["body/first/kernel", "body/first/bias", "head/kernel", "head/bias"]
-        values, before = [], model.get_weights()
-        model.compile(optimizers.SGD(1.0), "sparse_categorical_crossentropy")
-        model.train_on_batch(x, y, **given)
-        for old, new, g in zip(before, model.get_weights(), found.values()):
-            np.testing.assert_allclose(old - new, g, rtol=1e-4, atol=1e-6)
-        model.set_weights(before)
-        kernel = inner.layers[0].kernel  # and by differences
-        for sign in (1, -1):
-            value = kernel.numpy()
-            value[2, 1] += sign * 0.01
-            kernel.assign(value)
-            values.append(model.evaluate(x, y, verbose=0, **given))
-            model.set_weights(before)
-        assert found["body/first/kernel"][2, 1] == pytest.approx((values[0] - values[1]) / 0.02, rel=0.02, abs=1e-4)
-    inner.trainable = False
-    assert list(model.gradients(x, y)) == ["head/kernel", "head/bias"]
 
 
 def test_what_a_step_may_not_do():
@@ -363,37 +276,6 @@ def test_what_a_step_may_not_do():
         type("Own", (fastnn.Model,), {})(3)
 
 
-def test_metrics_as_attributes_and_sample_weights(digits):
-    x, y = digits
-
-    class Weighted(fastnn.Model):
-        def __init__(self, **kwargs):
-            super().__init__(**kwargs)
-            self.dense = layers.Dense(3, "softmax")
-            self.mean, self.hits = metrics.Mean(name="mean"), metrics.SparseCategoricalAccuracy(name="hits")
-
-        def call(self, x):
-            return self.dense(x)
-
-        def test_step(self, data):
-            x, y, w = fastnn.utils.unpack_x_y_sample_weight(data)
-            p = self(x)
-            self.mean.update_state(losses.SparseCategoricalCrossentropy(reduction="none")(y, p), sample_weight=w)
-            self.hits.update_state(y, p, w)
-            return {m.name: m.result() for m in self.metrics[1:]}
-
-    model = Weighted()
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    assert [m.name for m in model.metrics] == ["loss", "mean", "hits"]
-    w = np.linspace(0, 1, len(y))
-    found = model.evaluate(x, y, sample_weight=w, verbose=0, return_dict=True)
-    p = model.predict(x)
-    own = -np.log(p[np.arange(len(y)), y])
-    assert found["mean"] == pytest.approx(np.average(own, weights=w), rel=1e-4)
-    assert found["hits"] == pytest.approx(np.average(p.argmax(1) == y, weights=w), rel=1e-5)
-    assert model.mean.result() == found["mean"]
-
-
 def test_a_fit_of_several_optimizers_goes_on_after_a_crash(tmp_path):
     real = np.random.default_rng(0).normal(size=(40, 2)) + 3
 
@@ -416,85 +298,71 @@ def test_a_fit_of_several_optimizers_goes_on_after_a_crash(tmp_path):
         np.testing.assert_array_equal(v, w)
 
 
-class TruePositives(metrics.Metric):
-    """As in Keras's page on metrics."""
+def test_what_a_step_of_ones_own_is_not_for():
+    x = np.zeros((8, 2), np.float32)
 
-    def __init__(self, name="true_positives", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.true_positives = self.add_variable(shape=(), initializer="zeros", name="tp")
+    class Own(fastnn.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return ops.mean(y_pred)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        y_true, y_pred = ops.cast(y_true, "bool"), ops.cast(ops.greater(y_pred, 0.5), "bool")
-        values = ops.cast(ops.logical_and(ops.equal(y_true, True), ops.equal(y_pred, True)), self.dtype)
-        if sample_weight is not None:
-            values = ops.multiply(values, ops.reshape(ops.cast(sample_weight, self.dtype), (-1, 1)))
-        self.true_positives.assign(self.true_positives + ops.sum(values))
+    def build(learning_rate=0.1):
+        model = Own([fastnn.Input((2,)), layers.Dense(1)])
+        model.compile(optimizers.SGD(learning_rate), "mse")
+        return model
 
-    def result(self):
-        return self.true_positives
-
-
-class Both(metrics.Metric):
-    """A metric made of metrics."""
-
-    def __init__(self, name="both"):
-        super().__init__(name=name)
-        self.precision, self.recall = metrics.Precision(), metrics.Recall()
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        self.precision.update_state(y_true, y_pred, sample_weight)
-        self.recall.update_state(y_true, y_pred, sample_weight)
-
-    def result(self):
-        p, r = self.precision.result(), self.recall.result()
-        return 2 * p * r / (p + r + 1e-7)
-
-    def reset_state(self):
-        self.precision.reset_state()
-        self.recall.reset_state()
+    with pytest.raises(ValueError, match="training step of its own"):
+        fastnn.lr_find(build(), x, x[:, :1])
+    with pytest.raises(ValueError, match="a sweep joins the steps that fit itself has"):
+        fastnn.sweep(build, x, x[:, :1], {"learning_rate": [0.1, 0.2]}, epochs=1)
 
 
-def test_metrics_that_keep_variables(backend):
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(50, 3)), (rng.random((50, 1)) > 0.4).astype(float)
-    fastnn.utils.set_random_seed(0)
-    model = fastnn.Sequential([fastnn.Input((3,)), layers.Dense(1, "sigmoid")])
-    wrapped = metrics.MeanMetricWrapper(lambda t, p: ops.mean(ops.abs(t - p), axis=-1), name="wrapped")
-    model.compile("sgd", "mse", metrics=[TruePositives(), Both(), "mae", wrapped],
-                  weighted_metrics=[TruePositives("weighted")])
-    w = rng.uniform(size=50).astype(np.float32)
-    for _ in range(2):  # each pass begins anew
-        found = model.evaluate(x, y, batch_size=16, sample_weight=w, verbose=0, return_dict=True)
-        p = model.predict(x, verbose=0) > 0.5
-        assert list(found) == ["loss", "true_positives", "both", "mae", "wrapped", "weighted"]
-        assert found["true_positives"] == (p & (y == 1)).sum()
-        assert found["weighted"] == pytest.approx((p & (y == 1))[:, 0] @ w, rel=1e-5)
-        precision, recall = y[p].mean(), p[y == 1].mean()
-        assert found["both"] == pytest.approx(2 * precision * recall / (precision + recall), rel=1e-5)
-        assert found["wrapped"] == pytest.approx(found["mae"], rel=1e-6)
-        model.set_weights([-v for v in model.get_weights()])
-    history = model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0).history
-    assert history["val_true_positives"][-1] == ((model.predict(x, verbose=0) > 0.5) & (y == 1)).sum()
-    metric = TruePositives()
-    metric.update_state(np.array([[1.0], [0.0], [1.0]]), np.array([[0.9], [0.8], [0.1]]))
-    assert float(metric.result()) == 1
-    metric.reset_state()
-    assert float(metric.result()) == 0
+def test_the_page_on_steps_of_ones_own(digits):
+    text = (Path(__file__).parents[2] / "docs" / "own-steps.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    space = {"np": np}
+    exec(blocks[0], space)
+    x, y = np.hstack([digits[0], digits[0][:, :2]]), digits[1]
+    history = space["model"].fit(x, y, epochs=10, batch_size=150, verbose=0).history
+    assert list(history) == ["loss", "from_teacher"] and history["loss"][-1] < history["loss"][0]
+    teacher = space["teacher"]
+    teacher.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
+    space |= {"network": teacher, "x": x, "y": y}
+    exec(blocks[1] + blocks[2], space)
+    w = fastnn.Variable([0.3, -0.2])
+    assert fastnn.value_and_grad(lambda: ops.sum(space["binary"](w)))()[1][0].tolist() == [1, 1]
 
 
-def test_layers_that_count(backend):
-    class Total(layers.Layer):
-        def __init__(self, n):
-            super().__init__()
-            self.total = self.add_weight(initializer="zeros", shape=(n,), trainable=False)
+def test_an_autoencoder_that_draws():
+    """The variational one of Keras's guide: noise in a layer, and a loss that the layer adds."""
+    class Sampling(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.seed_generator = fastnn.random.SeedGenerator(1337)
 
         def call(self, inputs):
-            self.total.assign_add(ops.sum(inputs, axis=0))
-            return self.total
+            z_mean, z_log_var = inputs
+            batch, dim = ops.shape(z_mean)[0], ops.shape(z_mean)[1]
+            epsilon = fastnn.random.normal(shape=(batch, dim), seed=self.seed_generator)
+            self.add_loss(-0.005 * ops.mean(z_log_var - ops.square(z_mean) - ops.exp(z_log_var) + 1))
+            return z_mean + ops.exp(0.5 * z_log_var) * epsilon
 
-    layer = Total(2)
-    assert layer(np.ones((2, 2))).tolist() == [2.0, 2.0]
-    assert layer(np.ones((2, 2))).tolist() == [4.0, 4.0]
-    assert len(layer.non_trainable_weights) == 1 and layer.trainable_weights == []
-    layer.total.assign_sub([1, 1])
-    assert layer.total.value.tolist() == [3, 3] and layer.total.numpy().tolist() == [3, 3]
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(64, 1)), 6, 1) * np.linspace(-1, 1, 6)
+    inputs = fastnn.Input((6,))
+    h = layers.Dense(16, "relu")(inputs)
+    z = Sampling()([layers.Dense(1, name="mean")(h), layers.Dense(1, name="log_var")(h)])
+    model = fastnn.Model(inputs, layers.Dense(6)(layers.Dense(16, "relu")(z)))
+    model.compile(optimizers.Adam(0.01), losses.MeanSquaredError())
+    loss = model.fit(x, x, epochs=60, batch_size=16, verbose=0).history["loss"]
+    assert loss[-1] < 0.25 * loss[0]
+
+
+def test_averaged_weights_of_several_optimizers():
+    model = gan(draw=True)
+    model.compile(optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), optimizers.SGD(0.1), model.loss_fn)
+    seen = []
+    keep = fastnn.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append([m.get_weights() for m in (model.discriminator, model.generator)]))
+    model.fit(np.ones((8, 2)), epochs=3, verbose=0, seed=1, callbacks=[keep])
+    d, g = model.discriminator.get_weights(), model.generator.get_weights()
+    assert any((a != b).any() for a, b in zip(d, seen[-1][0])) and all((a == b).all() for a, b in zip(g, seen[-1][1]))
