@@ -181,6 +181,8 @@ metrics.SensitivityAtSpecificity(1.5) | sensitivity_at_specificity: specificity 
 metrics.PrecisionAtRecall(-0.1) | precision_at_recall: recall must be in [0, 1]; got -0.1.
 metrics.SpecificityAtSensitivity(0.5, num_thresholds=0) | SpecificityAtSensitivity: num_thresholds must be above 0
 metrics.CosineSimilarity(axis="a") | cosine_similarity: axis must be an integer; got 'a'.
+metrics.MeanMetricWrapper(3) | MeanMetricWrapper takes a function of (y_true, y_pred), not 3.
+metrics.Mean(name=3) | Mean: name must be a string; got 3.
 metrics.MeanSquaredError(dtype="int8") | mean_squared_error: metrics are computed in float32; got dtype='int8'.
 metrics.SparseTopKCategoricalAccuracy(k=-1) | sparse_top_k_categorical_accuracy: k must be a whole number of 0 or
 

@@ -21,6 +21,7 @@ from .convolution import (
 )
 from .core import Activation, Dense, Flatten, Identity, Input, InputLayer, Reshape
 from .embedding import Embedding
+from .keras_configs import from_keras
 from .layer import Layer
 from .masking import Masking
 from .merge import (
@@ -233,7 +234,8 @@ def deserialize(data: dict[str, Any], custom_objects: dict[str, type] | None = N
     name = data.get("class_name")
     if name not in known:
         raise unknown("layer class", name, known)
-    made, config = known[name], _with_functions(data["config"], custom_objects)
+    made = known[name]
+    config = from_keras(made, _with_functions(data["config"], custom_objects))
     if "custom_objects" in inspect.signature(made.from_config).parameters:  # it holds layers itself
         return made.from_config(config, custom_objects=custom_objects)
     return made.from_config(config)

@@ -153,7 +153,7 @@ class Concatenate(_Merge):
         self.axis = int(axis)
 
     def merge(self, inputs):
-        if self.axis in (0, -len(inputs[0].shape)):
+        if self.axis == -len(inputs[0].shape):
             raise ValueError(f"Concatenate {self.name}: axis {self.axis} is the batch, along which inputs can't be "
                              "joined.")
         try:

@@ -167,14 +167,21 @@ class CosineSimilarity(LossMetric):
 
 
 class SparseCategoricalCrossentropy(LossMetric):
-    """The mean cross-entropy of class numbers, see `fastnn.losses.SparseCategoricalCrossentropy`."""
+    """The mean cross-entropy of class numbers, see `fastnn.losses.SparseCategoricalCrossentropy`.
+
+    As in Keras rows of `ignore_class` add nothing to the sum and still count.
+    """
 
     loss_class = losses.SparseCategoricalCrossentropy
     target_dtype = "int32"
 
     def __init__(self, name: str | None = "sparse_categorical_crossentropy", dtype=None, from_logits: bool = False,
-                 axis: int = -1):
-        super().__init__(name, dtype, from_logits=from_logits, axis=axis)
+                 ignore_class: int | None = None, axis: int = -1):
+        super().__init__(name, dtype, from_logits=from_logits, ignore_class=ignore_class, axis=axis)
+        self.ignore_class = ignore_class
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"ignore_class": self.ignore_class}
 
 
 class CategoricalCrossentropy(LossMetric):

@@ -73,6 +73,8 @@ class Metric:
             cls.result = _readable(cls.result)
 
     def __init__(self, name: str | None = None, dtype=None):
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"{type(self).__name__}: name must be a string; got {name!r}.")
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
         if dtype is not None and str(dtype) != "float32":
             raise ValueError(f"{self.name}: metrics are computed in float32; got dtype={dtype!r}.")
@@ -302,6 +304,8 @@ class MetricFunction(Metric):
     """
 
     def __init__(self, function: Callable[..., Tensor], name: str | None = None, **arguments: Any):
+        if not callable(function):
+            raise ValueError(f"{type(self).__name__} takes a function of (y_true, y_pred), not {function!r}.")
         super().__init__(name or getattr(function, "__name__", type(function).__name__))
         self.function, self.arguments = function, arguments
 

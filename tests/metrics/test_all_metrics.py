@@ -145,6 +145,17 @@ def test_functions_of_rows_are_kerass(keras, case):
     np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("ignored", [-1, 2])
+def test_ignored_classes_are_kerass(keras, ignored):
+    labels = LABELS.copy()
+    labels[::3] = ignored
+    theirs, ours = (m.SparseCategoricalCrossentropy(ignore_class=ignored) for m in (keras.metrics, metrics))
+    for rows in ROWS:
+        theirs.update_state(labels[rows].astype("int32"), P4[rows].astype("float32"))
+        ours.update_state(labels[rows], P4[rows])
+    assert ours.result() == pytest.approx(float(theirs.result()), rel=1e-5)
+
+
 def test_functions_of_rows_and_wrappers_in_fit():
     model = fastnn.Sequential([fastnn.Input((4,)), fastnn.layers.Dense(4, "softmax")])
 
