@@ -93,15 +93,19 @@ INLINE void filters_of(const int R, float *y, const float *a, int64_t ap, const 
         tile(R, 1, y + f, F, a, ap, b + f, F, depth, runs, a_run, b_run, add);
 }
 
-/* y[pixels, F] (+)= A @ B: six pixels at a time, then what is left one by one. */
+/* y[pixels, F] (+)= A @ B, in panels of about one size, at most six pixels: one pixel alone would be a single chain. */
 INLINE void product(float *y, const float *a, int64_t ap, const float *b, int64_t pixels, int64_t F, int64_t depth,
                     int64_t runs, int64_t a_run, int64_t b_run, const int add)
 {
-    int64_t i = 0;
-    for (; i + 6 <= pixels; i += 6)
-        filters_of(6, y + i * F, a + i * ap, ap, b, F, depth, runs, a_run, b_run, add);
-    for (; i < pixels; i++)
-        filters_of(1, y + i * F, a + i * ap, ap, b, F, depth, runs, a_run, b_run, add);
+    const int64_t panels = (pixels + 5) / 6;
+    for (int64_t p = 0, i = 0; p < panels; p++) {
+        const int64_t m = pixels / panels + (p < pixels % panels);
+        switch (m) {
+#define PANEL(R) case R: filters_of(R, y + i * F, a + i * ap, ap, b, F, depth, runs, a_run, b_run, add); break;
+        PANEL(1) PANEL(2) PANEL(3) PANEL(4) PANEL(5) PANEL(6)
+        }
+        i += m;
+    }
 }
 
 /* ---------------------------------------------------------------- im2col: the matrix of patches */
