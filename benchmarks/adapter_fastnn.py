@@ -16,8 +16,8 @@ from fastnn.program.program import Program
 
 PEERS = ("fastnn", "fastnn-numpy")
 HE = dict(kernel_initializer="he_normal")
-WORKLOADS = ("mlp_bn", "mlp_adam", "tabular", "deep_narrow", "gpt", "autoencoder", "infer1", "adam10m",
-             "mlp_wide", "lstm")
+WORKLOADS = ("mlp_bn", "mlp_adam", "tabular", "deep_narrow", "cnn", "lstm", "gpt", "resnet", "autoencoder", "infer1",
+             "adam10m", "mlp_wide")
 LOSS = dict(tabular="mse", autoencoder=fastnn.losses.BinaryCrossentropy(from_logits=True))
 
 
@@ -31,6 +31,8 @@ def network(w):
         from workloads import GPT
 
         return gpt(**GPT)
+    if w.name in ("cnn", "resnet"):
+        return images(w)
     if w.name == "lstm":
         return fastnn.Sequential([fastnn.Input((28, w.layers[0])), layers.LSTM(w.layers[1]), layers.Dense(w.layers[2])],
                                  name=w.name)
@@ -64,6 +66,20 @@ def gpt(vocab, context, width, heads, blocks):
     return fastnn.Model(tokens, layers.Dense(vocab)(layers.LayerNormalization(epsilon=1e-5)(x)), name="gpt")
 
 
+def images(w):
+    """The two networks of images; logits come out. PyTorch's moving averages, not Keras's, as the peers have them."""
+    if w.name == "cnn":
+        return fastnn.Sequential([
+            fastnn.Input((28, 28, 1)), layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D(), layers.Dropout(0.25), layers.Flatten(),
+            layers.Dense(w.layers[1], "relu"), layers.Dropout(0.5), layers.Dense(w.layers[2])], name="cnn")
+    model = fastnn.applications.ResNet8(classifier_activation=None)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum, layer.epsilon = 0.9, 1e-5
+    return model
+
+
 def optimizer(w):
     o = fastnn.optimizers
     return {"sgd": lambda: o.SGD(w.lr), "nesterov": lambda: o.SGD(w.lr, momentum=0.9, nesterov=True),
@@ -83,6 +99,8 @@ def make(peer, w, threads):
     x, y = data(w)
     if w.name == "lstm":
         x = x.reshape(-1, 28, 28)
+    if w.name in ("cnn", "resnet"):
+        x = x.reshape(-1, 28, 28, 1)
     if w.name == "adam10m":
         return optimizer_only(w, x)
     model = network(w)

@@ -51,7 +51,7 @@ from .warnings import FastnnWarning
 
 __version__ = "0.1.0"
 
-_LAZY = ("datasets", "files", "race", "roofline", "saving", "sklearn")
+_LAZY = ("applications", "datasets", "files", "race", "roofline", "saving", "sklearn")
 #: what Keras has at its top besides: the bases of its kinds
 _BASES = {"Initializer": "initializers", "Layer": "layers", "Loss": "losses", "Metric": "metrics",
           "Optimizer": "optimizers", "Regularizer": "regularizers"}
@@ -79,8 +79,9 @@ def __getattr__(name: str):
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 
-__all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "backend", "callbacks",
-           "check_kernel", "constraints", "cpu_info", "custom_gradient", "datasets", "elementwise", "files",
-           "get_backend", "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers", "losses",
-           "lr_find", "metrics", "models", "ops", "optimizers", "program", "race", "random", "regularizers", "roofline",
-           "set_backend", "set_num_threads", "sklearn", "sweep", "traced", "update_rule", "utils", "value_and_grad"]
+__all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "applications", "backend",
+           "callbacks", "check_kernel", "constraints", "cpu_info", "custom_gradient", "datasets", "elementwise",
+           "files", "get_backend", "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers",
+           "losses", "lr_find", "metrics", "models", "ops", "optimizers", "program", "race", "random", "regularizers",
+           "roofline", "set_backend", "set_num_threads", "sklearn", "sweep", "traced", "update_rule", "utils",
+           "value_and_grad"]

@@ -33,7 +33,8 @@ def pooling(name, reduce, places=2, **arguments):
         return np.moveaxis(y, -1, 1) if first else y
 
     wide = (2, 1, 1, 4) if places == 2 else (2, 1, 4)
-    wrong = [(None, (2, 3), f"{name} ")] + ([(None, wide, "do not fit")] if arguments.get("padding") != "same" else [])
+    fits = arguments.get("padding") == "same" or arguments.get("pool_size") in (1, (1, 1))
+    wrong = [(None, (2, 3), f"{name} ")] + ([] if fits else [(None, wide, "do not fit")])
     told = "-".join(f"{k}={v}" for k, v in arguments.items())
     return Case(f"{name}-{told}", lambda **k: getattr(layers, name)(**arguments, **k), IMAGES if places == 2 else STEPS,
                 meaning, wrong if arguments.get("data_format") != "channels_first" else [], kinked=reduce is np.max)

@@ -1,0 +1,206 @@
+/* A convolution of images by windows of 3 x 3 in C: from seven loops to products that read the images where they are.
+ * Every KERNEL is one rung of the ladder in convolution.py; docs/kernels/convolution.md climbs it. All have fastnn's
+ * kernel ABI:
+ *
+ *   buf  y (N,H-2,W-2,F) overwritten; x (N,H,W,C), w (3,3,C,F)        dim  N, H, W, C, F; F a multiple of 16
+ *
+ * Tiles are images. Compiled with -ffp-contract=fast: a product and a sum become one FMA. */
+#include "ladder.h"
+
+#include <stdlib.h>
+
+#define OPERANDS \
+    float *restrict y = buf[0]; \
+    const float *restrict x = buf[1], *restrict w = buf[2]; \
+    const int64_t H = dim[1], W = dim[2], C = dim[3], F = dim[4], OH = H - 2, OW = W - 2; \
+    (void)attr;
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* ---------------------------------------------------------------- plain loops */
+
+/* As the formula is written: one sum after the other, over weights that stand F floats apart. */
+KERNEL(conv_formula)
+{
+    OPERANDS
+    for (int64_t n = first; n < last; n++)
+        for (int64_t i = 0; i < OH; i++)
+            for (int64_t j = 0; j < OW; j++)
+                for (int64_t f = 0; f < F; f++) {
+                    float sum = 0;
+                    for (int64_t h = 0; h < 3; h++)
+                        for (int64_t v = 0; v < 3; v++)
+                            for (int64_t c = 0; c < C; c++)
+                                sum += x[((n * H + i + h) * W + j + v) * C + c] * w[((h * 3 + v) * C + c) * F + f];
+                    y[((n * OH + i) * OW + j) * F + f] = sum;
+                }
+}
+
+/* The same products, other order: the filters are innermost, side by side in memory, so that loop vectorizes. */
+KERNEL(conv_filters)
+{
+    OPERANDS
+    for (int64_t n = first; n < last; n++)
+        for (int64_t i = 0; i < OH; i++)
+            for (int64_t j = 0; j < OW; j++) {
+                float *pixel = y + ((n * OH + i) * OW + j) * F;
+                memset(pixel, 0, F * sizeof *pixel);
+                for (int64_t h = 0; h < 3; h++)
+                    for (int64_t v = 0; v < 3; v++)
+                        for (int64_t c = 0; c < C; c++) {
+                            const float a = x[((n * H + i + h) * W + j + v) * C + c];
+                            for (int64_t f = 0; f < F; f++)
+                                pixel[f] += a * w[((h * 3 + v) * C + c) * F + f];
+                        }
+            }
+}
+
+/* ---------------------------------------------------------------- a tile of pixels and filters in registers */
+
+/* y[i,f] (+)= the sum over `runs` runs of `depth` terms: a starts a_run, b starts b_run floats further on in each. R
+ * pixels, V vectors of filters; both are constants where this is inlined. */
+INLINE void tile(const int R, const int V, float *restrict y, int64_t yp, const float *restrict a, int64_t ap,
+                 const float *restrict b, int64_t bp, int64_t depth, int64_t runs, int64_t a_run, int64_t b_run,
+                 const int add)
+{
+    f16 s[6][4];
+    UNROLL for (int i = 0; i < R; i++)
+        UNROLL for (int j = 0; j < V; j++) s[i][j] = add ? *(f16 *)(y + i * yp + 16 * j) : (f16){0};
+    for (int64_t r = 0; r < runs; r++) {
+        const float *ar = a + r * a_run, *br = b + r * b_run;
+        for (int64_t k = 0; k < depth; k++) {
+            UNROLL for (int i = 0; i < R; i++)
+                UNROLL for (int j = 0; j < V; j++) s[i][j] += ar[i * ap + k] * *(const f16 *)(br + k * bp + 16 * j);
+        }
+    }
+    UNROLL for (int i = 0; i < R; i++)
+        UNROLL for (int j = 0; j < V; j++) *(f16 *)(y + i * yp + 16 * j) = s[i][j];
+}
+
+/* All filters of R pixels, 64, 32 or 16 at a time. */
+INLINE void filters_of(const int R, float *y, const float *a, int64_t ap, const float *b, int64_t F, int64_t depth,
+                       int64_t runs, int64_t a_run, int64_t b_run, const int add)
+{
+    int64_t f = 0;
+    for (; f + 64 <= F; f += 64)
+        tile(R, 4, y + f, F, a, ap, b + f, F, depth, runs, a_run, b_run, add);
+    for (; f + 32 <= F; f += 32)
+        tile(R, 2, y + f, F, a, ap, b + f, F, depth, runs, a_run, b_run, add);
+    for (; f < F; f += 16)
+        tile(R, 1, y + f, F, a, ap, b + f, F, depth, runs, a_run, b_run, add);
+}
+
+/* y[pixels, F] (+)= A @ B, in panels of about one size, at most six pixels: one pixel alone would be a single chain. */
+INLINE void product(float *y, const float *a, int64_t ap, const float *b, int64_t pixels, int64_t F, int64_t depth,
+                    int64_t runs, int64_t a_run, int64_t b_run, const int add)
+{
+    const int64_t panels = (pixels + 5) / 6;
+    for (int64_t p = 0, i = 0; p < panels; p++) {
+        const int64_t m = pixels / panels + (p < pixels % panels);
+        switch (m) {
+#define PANEL(R) case R: filters_of(R, y + i * F, a + i * ap, ap, b, F, depth, runs, a_run, b_run, add); break;
+        PANEL(1) PANEL(2) PANEL(3) PANEL(4) PANEL(5) PANEL(6)
+        }
+        i += m;
+    }
+}
+
+/* ---------------------------------------------------------------- im2col: the matrix of patches */
+
+/* to[pixel, 9 C] = the window of each pixel of image n */
+static void copy_patches(float *to, const float *x, int64_t n, int64_t H, int64_t W, int64_t C)
+{
+    for (int64_t i = 0; i < H - 2; i++)
+        for (int64_t j = 0; j < W - 2; j++)
+            for (int64_t h = 0; h < 3; h++, to += 3 * C)
+                memcpy(to, x + ((n * H + i + h) * W + j) * C, 3 * C * sizeof *to);
+}
+
+/* Memory that stays from call to call, as large as the largest that was asked for. */
+static float *memory(size_t floats)
+{
+    static _Thread_local float *kept;
+    static _Thread_local size_t size;
+    if (floats > size) {
+        free(kept);
+        kept = malloc(floats * sizeof *kept);
+        size = kept ? floats : 0;
+    }
+    return kept;
+}
+
+/* The whole batch as one matrix, nine times as large as the images, then one product. */
+KERNEL(conv_patches)
+{
+    OPERANDS
+    const int64_t pixels = OH * OW, depth = 9 * C;
+    float *patches = memory((size_t)((last - first) * pixels * depth));
+    if (!patches)
+        return;
+    for (int64_t n = first; n < last; n++)
+        copy_patches(patches + (n - first) * pixels * depth, x, n, H, W, C);
+    product(y + first * pixels * F, patches, depth, w, (last - first) * pixels, F, depth, 1, 0, 0, 0);
+}
+
+/* The patches of one image at a time: they are in the cache when the product comes. */
+KERNEL(conv_patches_by_image)
+{
+    OPERANDS
+    const int64_t pixels = OH * OW, depth = 9 * C;
+    float *patches = memory((size_t)(pixels * depth));
+    if (!patches)
+        return;
+    for (int64_t n = first; n < last; n++) {
+        copy_patches(patches, x, n, H, W, C);
+        product(y + n * pixels * F, patches, depth, w, pixels, F, depth, 1, 0, 0, 0);
+    }
+}
+
+/* ---------------------------------------------------------------- implicit: the image is the matrix */
+
+/* Nine products of depth C for each row of outputs; the sums are stored and fetched again in between. */
+KERNEL(conv_taps)
+{
+    OPERANDS
+    for (int64_t n = first; n < last; n++)
+        for (int64_t i = 0; i < OH; i++) {
+            float *row = y + (n * OH + i) * OW * F;
+            for (int64_t h = 0; h < 3; h++)
+                for (int64_t v = 0; v < 3; v++) {
+                    const float *a = x + ((n * H + i + h) * W + v) * C, *b = w + (h * 3 + v) * C * F;
+                    if (h + v == 0)
+                        product(row, a, C, b, OW, F, C, 1, 0, 0, 0);
+                    else
+                        product(row, a, C, b, OW, F, C, 1, 0, 0, 1);
+                }
+        }
+}
+
+/* Neighbouring taps of a row of the window are neighbours in the image: three products of depth 3 C. */
+KERNEL(conv_rows)
+{
+    OPERANDS
+    for (int64_t n = first; n < last; n++)
+        for (int64_t i = 0; i < OH; i++) {
+            float *row = y + (n * OH + i) * OW * F;
+            for (int64_t h = 0; h < 3; h++) {
+                const float *a = x + (n * H + i + h) * W * C, *b = w + h * 3 * C * F;
+                if (h == 0)
+                    product(row, a, C, b, OW, F, 3 * C, 1, 0, 0, 0);
+                else
+                    product(row, a, C, b, OW, F, 3 * C, 1, 0, 0, 1);
+            }
+        }
+}
+
+/* The sums stay in registers over all three rows of the window. */
+KERNEL(conv_runs)
+{
+    OPERANDS
+    for (int64_t n = first; n < last; n++)
+        for (int64_t i = 0; i < OH; i++)
+            product(y + (n * OH + i) * OW * F, x + (n * H + i) * W * C, C, w, OW, F, 3 * C, 3, W * C, 3 * C * F, 0);
+}
