@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..kernels.recurrent import Backward, Recurrent
 from ..kernels.spec import Call
 from ..machine import Ceilings
 from .residency import LEVELS, Fetched
@@ -140,6 +141,8 @@ TURNED = 9.0  #: bytes per element of an operand that is turned around: it is re
 PACKED = 4.0  #: the same for one that is packed as it stands, most of which hides behind the first panel of rows
 STRIDED = 1.25  #: panels of an operand beyond L2 arrive so many times more slowly than a copy: rows are far apart
 PACK_ROWS, PACK_FROM = 31, 1 << 18  #: rows and elements from which on `dense` packs its weights
+STEPWISE = 0.87  #: of the peak, what the products of a recurrent layer's steps reach: few rows, and they stop at each
+GATE = {"forth": 110.0, "back": 60.0}  #: FLOPs at the peak that take as long as a gate of one unit at one step
 SCALED_ROW = 15.0  #: nanoseconds per row of the weight for `norm_dense_grad`'s way back through the normalisation
 SCALED = 9.0  #: FLOPs per element of the weight for the same
 LANES = {"v2": 4, "neon": 4, "v3": 8, "v4": 16}  #: floats of a vector
@@ -266,6 +269,11 @@ def cost_of(call: Call, machine: Machine) -> Cost:
     if key in COSTS:
         return COSTS[key]
     elements = max(extent(call)[1], 1)
+    if isinstance(call.kernel, Recurrent):
+        batch, length, units = call.kernel.extent(call)
+        gates = GATE["back" if isinstance(call.kernel, Backward) else "forth"] * call.kernel.gates
+        products = 2.0 * call.kernel.gates * units / STEPWISE
+        return Cost(PRODUCT_LAUNCH, 0.0, batch * length * units * (gates + products) / elements)
     in_l1 = call.kernel.nbytes(call) / (machine.speed("L1") * 1e9)
     return Cost(20.0, 0.0, max(2 * call.kernel.flops(call), in_l1 * machine.roof.peak * 1e9) / elements)
 
