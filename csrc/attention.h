@@ -4,25 +4,35 @@
 
 #include "fastnn.h"
 
-enum { FNN_ATTENTION_ROWS = 64, FNN_ATTENTION_KEYS = 64 }; /* as ROWS and KEYS of kernels/attention.py */
+enum {
+    FNN_ATTENTION_ROWS = 64,  /* queries of a block: ROWS of kernels/attention.py */
+    FNN_ATTENTION_KEYS = 64,  /* keys of a block: KEYS there */
+    FNN_ATTENTION_STRIP = 16, /* keys, or queries, of a block that a causal mask cuts go on together by so many */
+};
 
-/* A block of scores is (rows, columns) with rows FNN_ATTENTION_KEYS floats apart, of which row r sees the columns
- * below limit + r where the mask (mask + r * mask_pitch, or NULL) is not 0. What it does not see becomes 0, also up to
- * the next multiple of 16 columns. */
+/* A block of scores lies on its side: a row for each key, FNN_ATTENTION_ROWS floats apart, and a column for each
+ * query. Maxima and sums over keys then go down the columns, each query in a vector lane of its own: there is nothing
+ * to add up across lanes, and the bits do not depend on the vectors' width.
+ *
+ * Key c is seen by the queries from c + 1 - limit on (by all, if limit is above all keys) where the mask is not 0:
+ * mask[c * mask_step] if mask_step is 1, mask[c * mask_step + query] if it is FNN_ATTENTION_ROWS, or NULL. Of a strip
+ * of keys only the columns are computed that the first of them is seen by, from a multiple of FNN_ATTENTION_STRIP on;
+ * what is not seen there becomes 0. `columns` is a multiple of 16; those beyond the queries hold anything. */
 struct fnn_attention_ops {
-    /* s[r,:] = exp(scale * s[r,:] - m[r]) with m[r] = max(m[r], scale * s[r,:]); l[r] is brought to the new m[r] and
-     * gets the sum of the row, and y[r,:] (width floats, rows y_pitch apart) is brought to the new m[r] as well.
-     * `start`: m, l and y hold nothing yet; y is left alone. */
-    void (*softmax)(float *s, const float *mask, float *m, float *l, float *y, int64_t rows, int64_t columns,
-                    int64_t limit, int64_t mask_pitch, int64_t y_pitch, int64_t width, float scale, int start);
-    /* y[r,:] /= l[r];  log_sum[r] = m[r] + log(l[r]);  where l[r] is 0: zeros and +inf */
-    void (*finish)(float *y, float *log_sum, const float *m, const float *l, int64_t rows, int64_t y_pitch,
-                   int64_t width);
-    /* s[r,:] = exp(scale * s[r,:] - log_sum[r]) */
-    void (*weights)(float *s, const float *mask, const float *log_sum, int64_t rows, int64_t columns, int64_t limit,
-                    int64_t mask_pitch, float scale);
-    /* dp[r,:] = scale * p[r,:] * (dp[r,:] - delta[r]) */
-    void (*slopes)(float *dp, const float *p, const float *delta, int64_t rows, int64_t columns, float scale);
+    /* s = exp(scale * s - m) with m = max(m, scale * s) of each column; share = exp(m before - m), and
+     * l = l * share + the sums of s. `start`: m and l hold nothing yet. */
+    void (*softmax)(float *s, const float *mask, float *m, float *l, float *share, int64_t keys, int64_t columns,
+                    int64_t limit, int64_t mask_step, float scale, int start);
+    /* y[r,:] *= share[r], rows y_pitch apart */
+    void (*scale_rows)(float *y, const float *share, int64_t rows, int64_t y_pitch, int64_t width);
+    /* share[r] = 1 / l[r], log_sum[r] = m[r] + log(l[r]); where l[r] is 0: 0 and +inf */
+    void (*finish)(float *share, float *log_sum, const float *m, const float *l, int64_t rows);
+    /* s = exp(scale * s - log_sum) */
+    void (*weights)(float *s, const float *mask, const float *log_sum, int64_t keys, int64_t columns, int64_t limit,
+                    int64_t mask_step, float scale);
+    /* dp = scale * p * (dp - delta) */
+    void (*slopes)(float *dp, const float *p, const float *delta, int64_t keys, int64_t columns, int64_t limit,
+                   float scale);
     /* delta[r] = sum(dy[r,:] * y[r,:]), rows `pitch` apart */
     void (*delta)(float *delta, const float *dy, const float *y, int64_t rows, int64_t pitch, int64_t width);
 };

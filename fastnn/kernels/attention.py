@@ -8,17 +8,14 @@ what the gradient needs to make the blocks again.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .dense import SCRATCH, same_dtype
 from .dropout import DROPOUT_GROUP, _check_keys, _check_step, kept
 from .spec import Array, Call, Kernel, blocks, register
 
-ROWS = 64  #: queries of a block
-KEYS = 64  #: keys of a block: its scores are 16 KiB, half of an L1; equal to `DROPOUT_GROUP`
-assert KEYS == DROPOUT_GROUP
+ROWS = DROPOUT_GROUP  #: queries of a block: one group of random numbers for each key
+KEYS = 64  #: keys of a block: its scores are 16 KiB, half of an L1
 
 
 class Attention(Kernel):
@@ -92,12 +89,15 @@ def weights(q, k, mask, *, scale, causal, offset):
 
 
 def dropped(p, step, *, rate, key0, key1):
-    """p / (1 - rate) where dropout keeps an element, else 0; each row of p begins a new group of random numbers."""
+    """p / (1 - rate) where dropout keeps an element of p[B,H,T,S], else 0.
+
+    Random numbers are taken key by key, and for each in groups of `ROWS` queries.
+    """
     if not rate:
         return p
-    *lead, s = p.shape
-    room = blocks(s, DROPOUT_GROUP) * DROPOUT_GROUP
-    keep = kept(math.prod(lead) * room, rate, float(step), key0, key1).reshape(*lead, room)[..., :s]
+    b, h, t, s = p.shape
+    room = blocks(t, ROWS) * ROWS
+    keep = kept(b * h * s * room, rate, float(step), key0, key1).reshape(b, h, s, room)[..., :t].swapaxes(2, 3)
     return np.where(keep, p * p.dtype.type(1 / (1 - rate)), p.dtype.type(0))
 
 
@@ -155,7 +155,7 @@ class attention(Attention):
 
     def scratch(self, call):
         d = self.sizes(call)[5]
-        return SCRATCH + 4 * (ROWS * KEYS + 2 * ROWS + d * KEYS)
+        return SCRATCH + 4 * (2 * ROWS * KEYS + 3 * ROWS + d * ROWS)
 
     def terms(self, call):
         _, _, s, _, _, d = self.sizes(call)[:6]
@@ -181,8 +181,8 @@ class attention_grad(Attention):
     Slots: ``dq, dk, dv <- dy[B,T,H,E], q, k, v, y, log_sum, mask, step``. The blocks of p are made again from log_sum.
     With dropout p in the first formula and dp are those behind it.
 
-    A tile is all that belongs to one head of keys and values, so that no sum crosses tiles: its blocks of keys in
-    order, and for each the blocks of queries in order.
+    A tile is all that belongs to one head of keys and values, so that no sum crosses tiles: its heads and blocks of
+    queries in order, and for each the blocks of keys in order.
 
     Examples
     --------
@@ -225,8 +225,8 @@ class attention_grad(Attention):
         return sizes[0] * sizes[4]
 
     def scratch(self, call):
-        _, t, _, h, g, d, e = self.sizes(call)[:7]
-        return SCRATCH + 4 * (3 * ROWS * KEYS + (d + e) * KEYS + t * (h // g))
+        d, e = self.sizes(call)[5:7]
+        return SCRATCH + 4 * (4 * ROWS * KEYS + 2 * ROWS + (d + e) * ROWS)
 
     def terms(self, call):
         _, t, s, h, g, d, e = self.sizes(call)[:7]

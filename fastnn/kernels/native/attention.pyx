@@ -1,11 +1,12 @@
 """Attention by blocks of scores: loops over blocks of queries and keys around products and csrc/attention.inc.
 
-Keys (and in the gradient values) of a block are turned around once, for all products with that block. Where a causal
-mask cuts through a block, its rows go in strips of sixteen, which leave out the keys that none of them sees.
+A block of scores lies on its side, keys by queries: ``s = k @ q.T``. The queries of a block (and in the gradient dy) are
+turned around once, for all products with them. Where a causal mask cuts through a block, it goes in strips of sixteen
+keys, or queries, which leave out what none of them sees.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from .core cimport fnn_ops, ops, scratch
 from .gemm cimport (FNN_GEMM_DEPTH, FNN_GEMM_ROWS, FNN_GEMM_STRIPE, FNN_LINEAR, Edge, ceil_div, fnn_gemm, product,
@@ -15,15 +16,15 @@ cdef extern from "attention.h" nogil:
     enum:
         ROWS "FNN_ATTENTION_ROWS"
         KEYS "FNN_ATTENTION_KEYS"
+        STRIP "FNN_ATTENTION_STRIP"
     ctypedef struct fnn_attention_ops:
-        void (*softmax)(float *s, const float *mask, float *m, float *l, float *y, int64_t rows, int64_t columns,
-                        int64_t limit, int64_t mask_pitch, int64_t y_pitch, int64_t width, float scale,
-                        int start) noexcept nogil
-        void (*finish)(float *y, float *log_sum, const float *m, const float *l, int64_t rows, int64_t y_pitch,
-                       int64_t width) noexcept nogil
-        void (*weights)(float *s, const float *mask, const float *log_sum, int64_t rows, int64_t columns,
-                        int64_t limit, int64_t mask_pitch, float scale) noexcept nogil
-        void (*slopes)(float *dp, const float *p, const float *delta, int64_t rows, int64_t columns,
+        void (*softmax)(float *s, const float *mask, float *m, float *l, float *share, int64_t keys, int64_t columns,
+                        int64_t limit, int64_t mask_step, float scale, int start) noexcept nogil
+        void (*scale_rows)(float *y, const float *share, int64_t rows, int64_t y_pitch, int64_t width) noexcept nogil
+        void (*finish)(float *share, float *log_sum, const float *m, const float *l, int64_t rows) noexcept nogil
+        void (*weights)(float *s, const float *mask, const float *log_sum, int64_t keys, int64_t columns,
+                        int64_t limit, int64_t mask_step, float scale) noexcept nogil
+        void (*slopes)(float *dp, const float *p, const float *delta, int64_t keys, int64_t columns, int64_t limit,
                        float scale) noexcept nogil
         void (*delta)(float *delta, const float *dy, const float *y, int64_t rows, int64_t pitch,
                       int64_t width) noexcept nogil
@@ -40,8 +41,8 @@ cdef extern from "<math.h>" nogil:
     double nearbyint(double) noexcept
 
 cdef enum:
-    STRIP = 16      # rows of a block that a causal mask cuts: they go on together
     WIDE = 256      # columns that `product` takes at once
+    ALL = 1 << 30   # a limit above all keys
 
 
 # One call: its sizes, numbers and mask. Rows of q are H * D floats apart, and so on.
@@ -89,27 +90,68 @@ cdef inline void multiply(float *c, int64_t c_pitch, const float *a, int64_t a_p
         j += WIDE
 
 
-cdef inline const float *mask_at(const Problem *p, int64_t b, int64_t h, int64_t i, int64_t j) noexcept nogil:
-    return p.mask + b * p.mask_b + h * p.mask_h + i * p.mask_t + j if p.mask != NULL else NULL
+# The mask of a block of queries and keys, as csrc/attention.h takes it: where it has a row for each query, that is
+# turned around into `to`.
+cdef inline const float *mask_of(const Problem *p, float *to, int64_t b, int64_t h, int64_t i, int64_t j, int64_t rows,
+                                 int64_t keys) noexcept nogil:
+    cdef const float *mask
+    if p.mask == NULL:
+        return NULL
+    mask = p.mask + b * p.mask_b + h * p.mask_h + i * p.mask_t + j
+    if p.mask_t == 0:
+        return mask
+    fnn_gemm(ops()).transpose(to, ROWS, mask, p.S, rows, keys)
+    return to
 
 
-# Zero and scale what dropout makes of a block of weights or of their gradients: to = dropout(x), row by row.
+# to = dropout(x), key by key, for a block of weights or of their gradients.
 cdef void drop(const Problem *p, float *to, const float *x, int64_t b, int64_t h, int64_t i, int64_t j, int64_t rows,
-               int64_t columns) noexcept nogil:
-    cdef int64_t r, groups = ceil_div(p.S, KEYS), row = (b * p.H + h) * p.T + i
-    for r in range(rows):
-        fnn_random(ops()).dropout(to + r * KEYS, x + r * KEYS, columns, (row + r) * groups + j // KEYS, p.stream,
+               int64_t keys) noexcept nogil:
+    cdef int64_t c, groups = ceil_div(p.T, ROWS), key = (b * p.H + h) * p.S + j
+    for c in range(keys):
+        fnn_random(ops()).dropout(to + c * ROWS, x + c * ROWS, rows, (key + c) * groups + i // ROWS, p.stream,
                                   p.threshold, p.keep)
 
 
-# Rows of a block that go on together, for a block whose first row sees `limit` keys.
-cdef inline int64_t strip(const Problem *p, int64_t limit, int64_t columns) noexcept nogil:
-    return STRIP if p.causal and limit < columns else ROWS
+# s[c, i] = a[c] @ b[:, i], but what a causal mask hides from all of a strip.
+cdef inline void scores(const Problem *p, float *s, const float *a, int64_t a_pitch, const float *b, int64_t rows,
+                        int64_t keys, int64_t depth, int64_t limit) noexcept nogil:
+    cdef int64_t c = 0, first, tall = STRIP if limit < keys else KEYS
+    while c < keys:
+        first = first_column(c, limit)
+        if first < rows:
+            multiply(s + c * ROWS + first, ROWS, a + c * a_pitch, a_pitch, False, b + first, ROWS,
+                     smaller(tall, keys - c), rows - first, depth, False, &p.edge)
+        c += tall
 
 
-# Of so many keys, those that the last of some rows sees.
-cdef inline int64_t seen(const Problem *p, int64_t limit, int64_t last, int64_t columns) noexcept nogil:
-    return max(0, smaller(columns, limit + last)) if p.causal else columns
+# Where the columns of a strip begin, of which c is the first key.
+cdef inline int64_t first_column(int64_t c, int64_t limit) noexcept nogil:
+    return max(0, c + 1 - limit) // STRIP * STRIP
+
+
+# y[i] += sum over c of s[c, i] * b[c], but what a causal mask hides from all of a strip.
+cdef inline void gather(const Problem *p, float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch,
+                        int64_t rows, int64_t keys, int64_t width, int64_t limit, bint add) noexcept nogil:
+    cdef int64_t r = 0, some, n, tall = STRIP if limit < keys else ROWS
+    while r < rows:
+        some = smaller(tall, rows - r)
+        n = max(0, smaller(keys, limit + r + some - 1))
+        if n > 0 or not add:
+            multiply(y + r * y_pitch, y_pitch, s + r, ROWS, True, b, b_pitch, some, width, n, add, &p.edge)
+        r += some
+
+
+# y[c] += sum over i of s[c, i] * b[i], but what a causal mask hides from all of a strip.
+cdef inline void spread(const Problem *p, float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch,
+                        int64_t rows, int64_t keys, int64_t width, int64_t limit, bint add) noexcept nogil:
+    cdef int64_t c = 0, first, tall = STRIP if limit < keys else KEYS
+    while c < keys:
+        first = first_column(c, limit)
+        if first < rows:
+            multiply(y + c * y_pitch, y_pitch, s + c * ROWS + first, ROWS, False, b + first * b_pitch, b_pitch,
+                     smaller(tall, keys - c), width, rows - first, add, &p.edge)
+        c += tall
 
 
 cdef void attention(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
@@ -129,37 +171,34 @@ cdef void attention(void *const *buf, const int64_t *dim, const double *attr, in
     cdef float *s = room()
     cdef float *m = s + ROWS * KEYS
     cdef float *l = m + ROWS
-    cdef float *turned = l + ROWS
-    cdef int64_t t, b, h, g, i, j, r, rows, columns, limit, some, n, tall, down = ceil_div(T, ROWS)
-    cdef const float *qi
+    cdef float *share = l + ROWS
+    cdef float *masks = share + ROWS
+    cdef float *turned = masks + ROWS * KEYS
+    cdef int64_t t, b, h, g, i, j, rows, columns, keys, limit, down = ceil_div(T, ROWS)
+    cdef const float *seen
     cdef float *yi
-    cdef bint start
     for t in range(first, last):
         # y[b, i:i+rows, h] = softmax(scale * q[b, i:i+rows, h] @ k[b, :, g].T + mask) @ v[b, :, g]
         b, h, i = t // down // H, t // down % H, t % down * ROWS
-        g, rows = h // (H // G), smaller(ROWS, T - i)
-        qi, yi = q + ((b * T + i) * H + h) * D, y + ((b * T + i) * H + h) * E
+        g, rows, columns = h // (H // G), smaller(ROWS, T - i), ceil_div(smaller(ROWS, T - i), 16) * 16
+        yi = y + ((b * T + i) * H + h) * E
+        fnn_gemm(ops()).transpose(turned, ROWS, q + ((b * T + i) * H + h) * D, H * D, rows, D)
         j = 0
         while j < S:
-            columns, limit, start = smaller(KEYS, S - j), i + p.offset + 1 - j, j == 0
-            if j > 0 and seen(&p, limit, rows - 1, columns) == 0:
+            keys, limit = smaller(KEYS, S - j), i + p.offset + 1 - j if p.causal else ALL
+            if limit + rows - 1 <= 0:
                 break
-            fnn_gemm(ops()).transpose(turned, KEYS, k + ((b * S + j) * G + g) * D, G * D, columns, D)
-            tall, r = strip(&p, limit, columns), 0
-            while r < rows:
-                some = smaller(tall, rows - r)
-                n = seen(&p, limit, r + some - 1, columns)
-                if n > 0:
-                    multiply(s, KEYS, qi + r * H * D, H * D, False, turned, KEYS, some, n, D, False, &p.edge)
-                    rules.softmax(s, mask_at(&p, b, h, i + r, j), m + r, l + r, yi + r * H * E, some, n,
-                                  limit + r if p.causal else columns + ROWS, p.mask_t, H * E, E, p.scale, start)
-                    if p.threshold:
-                        drop(&p, s, s, b, h, i + r, j, some, n)
-                    multiply(yi + r * H * E, H * E, s, KEYS, False, v + ((b * S + j) * G + g) * E, G * E, some, E, n,
-                             not start, &p.edge)
-                r += some
+            seen = mask_of(&p, masks, b, h, i, j, rows, keys)
+            scores(&p, s, k + ((b * S + j) * G + g) * D, G * D, turned, rows, keys, D, limit)
+            rules.softmax(s, seen, m, l, share, keys, columns, limit, ROWS if p.mask_t else 1, p.scale, j == 0)
+            if j > 0:
+                rules.scale_rows(yi, share, rows, H * E, E)
+            if p.threshold:
+                drop(&p, s, s, b, h, i, j, rows, keys)
+            gather(&p, yi, H * E, s, v + ((b * S + j) * G + g) * E, G * E, rows, keys, E, limit, j > 0)
             j += KEYS
-        rules.finish(yi, log_sum + (b * H + h) * T + i, m, l, rows, H * E, E)
+        rules.finish(share, log_sum + (b * H + h) * T + i, m, l, rows)
+        rules.scale_rows(yi, share, rows, H * E, E)
 
 
 cdef void attention_grad(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
@@ -183,68 +222,49 @@ cdef void attention_grad(void *const *buf, const int64_t *dim, const double *att
     cdef float *s = room()
     cdef float *dp = s + ROWS * KEYS
     cdef float *dropped = dp + ROWS * KEYS if p.threshold else s
-    cdef float *k_turned = dp + 2 * ROWS * KEYS
-    cdef float *v_turned = k_turned + D * KEYS
-    cdef float *delta = v_turned + E * KEYS
-    cdef int64_t t, b, h, g, i, j, r, c, rows, columns, limit, some, n, tall, shared = H // G
-    cdef const float *kj
-    cdef const float *vj
-    cdef int64_t qi, yi, li     # where a block of queries begins in q and dq, in y and dy, in log_sum
+    cdef float *masks = dp + 2 * ROWS * KEYS
+    cdef float *delta = masks + ROWS * KEYS
+    cdef float *logs = delta + ROWS
+    cdef float *q_turned = logs + ROWS
+    cdef float *dy_turned = q_turned + D * ROWS
+    cdef int64_t t, b, h, g, i, j, c, rows, columns, keys, limit, mask_step, shared = H // G
+    cdef int64_t qi, yi, kj, vj     # where a block of queries begins in q, dq and in y, dy; of keys in k, dk and in v, dv
     for t in range(first, last):
         b, g = t // G, t % G
+        for c in range(S):
+            memset(dk + ((b * S + c) * G + g) * D, 0, D * sizeof(float))
+            memset(dv + ((b * S + c) * G + g) * E, 0, E * sizeof(float))
         for h in range(g * shared, (g + 1) * shared):
-            yi = (b * T * H + h) * E
-            rules.delta(delta + (h - g * shared) * T, dy + yi, y + yi, T, H * E, E)
-        j = 0
-        while j < S:
-            columns = smaller(KEYS, S - j)
-            kj, vj = k + ((b * S + j) * G + g) * D, v + ((b * S + j) * G + g) * E
-            fnn_gemm(ops()).transpose(k_turned, KEYS, kj, G * D, columns, D)
-            fnn_gemm(ops()).transpose(v_turned, KEYS, vj, G * E, columns, E)
-            for r in range(columns):
-                memset(dk + ((b * S + j + r) * G + g) * D, 0, D * sizeof(float))
-                memset(dv + ((b * S + j + r) * G + g) * E, 0, E * sizeof(float))
-            for h in range(g * shared, (g + 1) * shared):
-                i = 0
-                while i < T:
-                    rows, limit = smaller(ROWS, T - i), i + p.offset + 1 - j
-                    qi, yi = ((b * T + i) * H + h) * D, ((b * T + i) * H + h) * E
-                    li = (b * H + h) * T + i
-                    tall, r = strip(&p, limit, columns), 0
-                    while r < rows:
-                        # s = exp(scale * q @ k.T - log_sum);  dp = scale * s * (dy @ v.T - delta);  dq += dp @ k
-                        some = smaller(tall, rows - r)
-                        n = seen(&p, limit, r + some - 1, columns)
-                        if n > 0:
-                            multiply(s + r * KEYS, KEYS, q + qi + r * H * D, H * D, False, k_turned, KEYS, some, n, D,
-                                     False, &p.edge)
-                            rules.weights(s + r * KEYS, mask_at(&p, b, h, i + r, j), log_sum + li + r, some, n,
-                                          limit + r if p.causal else columns + ROWS, p.mask_t, p.scale)
-                            multiply(dp + r * KEYS, KEYS, dy + yi + r * H * E, H * E, False, v_turned, KEYS, some, n,
-                                     E, False, &p.edge)
-                            if p.threshold:
-                                drop(&p, dp + r * KEYS, dp + r * KEYS, b, h, i + r, j, some, n)
-                                memset(dropped + r * KEYS, 0, some * KEYS * sizeof(float))
-                                drop(&p, dropped + r * KEYS, s + r * KEYS, b, h, i + r, j, some, n)
-                            rules.slopes(dp + r * KEYS, s + r * KEYS, delta + (h - g * shared) * T + i + r, some, n,
-                                         p.scale)
-                            multiply(dq + qi + r * H * D, H * D, dp + r * KEYS, KEYS, False, kj, G * D, some, D, n,
-                                     j > 0, &p.edge)
-                        r += some
-                    # dk += dp.T @ q;  dv += s.T @ dy, from the first strip of rows on that sees the keys
-                    c = 0
-                    while c < columns:
-                        some = smaller(tall, columns - c)
-                        r = max(0, c + 1 - limit) if p.causal else 0
-                        if r < rows:
-                            r = r // tall * tall
-                            multiply(dk + ((b * S + j + c) * G + g) * D, G * D, dp + r * KEYS + c, KEYS, True,
-                                     q + qi + r * H * D, H * D, some, D, rows - r, True, &p.edge)
-                            multiply(dv + ((b * S + j + c) * G + g) * E, G * E, dropped + r * KEYS + c, KEYS, True,
-                                     dy + yi + r * H * E, H * E, some, E, rows - r, True, &p.edge)
-                        c += some
-                    i += ROWS
-            j += KEYS
+            i = 0
+            while i < T:
+                rows, columns = smaller(ROWS, T - i), ceil_div(smaller(ROWS, T - i), 16) * 16
+                qi, yi = ((b * T + i) * H + h) * D, ((b * T + i) * H + h) * E
+                fnn_gemm(ops()).transpose(q_turned, ROWS, q + qi, H * D, rows, D)
+                fnn_gemm(ops()).transpose(dy_turned, ROWS, dy + yi, H * E, rows, E)
+                rules.delta(delta, dy + yi, y + yi, rows, H * E, E)
+                memcpy(logs, log_sum + (b * H + h) * T + i, rows * sizeof(float))
+                j = 0
+                while j < S:
+                    # s = exp(scale * k @ q.T - log_sum);  dp = scale * s * (v @ dy.T - delta)
+                    keys, limit = smaller(KEYS, S - j), i + p.offset + 1 - j if p.causal else ALL
+                    if limit + rows - 1 <= 0:
+                        break
+                    kj, vj = ((b * S + j) * G + g) * D, ((b * S + j) * G + g) * E
+                    mask_step = ROWS if p.mask_t else 1
+                    scores(&p, s, k + kj, G * D, q_turned, rows, keys, D, limit)
+                    rules.weights(s, mask_of(&p, masks, b, h, i, j, rows, keys), logs, keys, columns, limit,
+                                  mask_step, p.scale)
+                    scores(&p, dp, v + vj, G * E, dy_turned, rows, keys, E, limit)
+                    if p.threshold:
+                        drop(&p, dp, dp, b, h, i, j, rows, keys)
+                        drop(&p, dropped, s, b, h, i, j, rows, keys)
+                    rules.slopes(dp, s, delta, keys, columns, limit, p.scale)
+                    # dv += s @ dy;  dk += dp @ q;  dq += dp.T @ k
+                    spread(&p, dv + vj, G * E, dropped, dy + yi, H * E, rows, keys, E, limit, True)
+                    spread(&p, dk + kj, G * D, dp, q + qi, H * D, rows, keys, D, limit, True)
+                    gather(&p, dq + qi, H * D, dp, k + kj, G * D, rows, keys, D, limit, j > 0)
+                    j += KEYS
+                i += ROWS
 
 
 KERNELS = {

@@ -102,18 +102,18 @@ def slopes_row(dp, p, delta, scale):
 
 
 @helper
-def drop_rows(to, x, group, groups, step, key0, key1, rate):
-    """to = dropout(x), each row with a group of random numbers of its own"""
+def drop_columns(to, x, group, groups, step, key0, key1, rate):
+    """to = dropout(x), each column, which belongs to a key, with a group of random numbers of its own"""
     a, b = local(8, u8), local(8, u8)
     before, after = local(DROPOUT_GROUP, f4), local(DROPOUT_GROUP, f4)
     limit, share = u4(i8(np.rint(rate * 65536.0))), f4(1.0 / (1.0 - rate))
-    for r in range(len(x)):
-        philox(a[:8], b[:8], 8 * (group + r * groups), u8(i8(step)), u8(i8(key0)), u8(i8(key1)))
-        for c in range(x.shape[1]):
-            before[c] = x[r, c]
+    for c in range(x.shape[1]):
+        philox(a[:8], b[:8], 8 * (group + c * groups), u8(i8(step)), u8(i8(key0)), u8(i8(key1)))
+        for r in range(len(x)):
+            before[r] = x[r, c]
         dropout_group(after, before, a.view(u4), b.view(u4), limit, share)
-        for c in range(x.shape[1]):
-            to[r, c] = after[c]
+        for r in range(len(x)):
+            to[r, c] = after[r]
 
 
 # ---------------------------------------------------------------------- the kernels
@@ -123,7 +123,7 @@ def drop_rows(to, x, group, groups, step, key0, key1, rate):
 def attention(y, log_sum, q, k, v, mask, step, T, S, H, G, MB, MH, MT, scale, causal, offset, rate, key0, key1, first,
               last):
     """y = softmax(scale * q @ k.T + mask) @ v"""
-    down, groups = -(-T // ROWS), -(-S // KEYS)
+    down = -(-T // ROWS)
     block, m, l = scratch(BEHIND, (ROWS, KEYS)), scratch(BEHIND + BLOCK, ROWS), scratch(BEHIND + BLOCK + ROWS, ROWS)
     for t in range(first, last):
         b, h, i = t // down // H, t // down % H, t % down * ROWS
@@ -138,7 +138,7 @@ def attention(y, log_sum, q, k, v, mask, step, T, S, H, G, MB, MH, MT, scale, ca
             product(s, qi, k[b, j : j + columns, g, :].T, NEW)
             softmax_rows(s, some, j, m, l, yi, limit, scale, j == 0)
             if rate != 0.0:
-                drop_rows(s, s, ((b * H + h) * T + i) * groups + j // KEYS, groups, step, key0, key1, rate)
+                drop_columns(s, s, ((b * H + h) * S + j) * down + i // ROWS, down, step, key0, key1, rate)
             product(yi, s, v[b, j : j + columns, g, :], j > 0)
         for r in range(rows):
             none = l[r] == 0.0
@@ -152,15 +152,12 @@ def attention(y, log_sum, q, k, v, mask, step, T, S, H, G, MB, MH, MT, scale, ca
 def attention_grad(dq, dk, dv, dy, q, k, v, y, log_sum, mask, step, T, S, H, G, MB, MH, MT, scale, causal, offset,
                    rate, key0, key1, first, last):
     """dv = p.T @ dy; dz = p * (dy @ v.T - delta); dq = scale * dz @ k; dk = scale * dz.T @ q"""
-    groups, shared = -(-S // KEYS), H // G
+    down, shared = -(-T // ROWS), H // G
     block, other = scratch(BEHIND, (ROWS, KEYS)), scratch(BEHIND + BLOCK, (ROWS, KEYS))
     third = scratch(BEHIND + 2 * BLOCK, (ROWS, KEYS)) if rate != 0.0 else block
-    delta = scratch(BEHIND + 3 * BLOCK, (shared, T))
+    delta = scratch(BEHIND + 3 * BLOCK, ROWS)
     for t in range(first, last):
         b, g = t // G, t % G
-        for h in range(shared):
-            for i in range(T):
-                delta[h, i] = row_dot(dy[b, i, g * shared + h], y[b, i, g * shared + h])
         for j in range(0, S, KEYS):
             columns = min(KEYS, S - j)
             kj, vj = k[b, j : j + columns, g, :], v[b, j : j + columns, g, :]
@@ -176,16 +173,18 @@ def attention_grad(dq, dk, dv, dy, q, k, v, y, log_sum, mask, step, T, S, H, G, 
                     if limit + rows - 1 <= 0:
                         continue
                     s, dp, dropped = block[:rows, :columns], other[:rows, :columns], third[:rows, :columns]
-                    qi, dyi, group = q[b, i : i + rows, h, :], dy[b, i : i + rows, h, :], (b * H + h) * T + i
+                    qi, dyi = q[b, i : i + rows, h, :], dy[b, i : i + rows, h, :]
+                    group = ((b * H + h) * S + j) * down + i // ROWS
                     product(s, qi, kj.T, NEW)
                     some = part(mask, b, h, i, rows, S, MB, MH, MT)
                     weights_rows(s, some, j, log_sum[b, h, i : i + rows], limit, scale)
                     product(dp, dyi, vj.T, NEW)
                     if rate != 0.0:
-                        drop_rows(dp, dp, group * groups + j // KEYS, groups, step, key0, key1, rate)
-                        drop_rows(dropped, s, group * groups + j // KEYS, groups, step, key0, key1, rate)
+                        drop_columns(dp, dp, group, down, step, key0, key1, rate)
+                        drop_columns(dropped, s, group, down, step, key0, key1, rate)
                     for r in range(rows):
-                        slopes_row(dp[r], s[r], delta[h - g * shared, i + r], scale)
+                        delta[r] = row_dot(dyi[r], y[b, i + r, h])
+                        slopes_row(dp[r], s[r], delta[r], scale)
                     product(dq[b, i : i + rows, h, :], dp, kj, not new)
                     product(dk[b, j : j + columns, g, :], dp.T, qi, began)
                     product(dv[b, j : j + columns, g, :], dropped.T, dyi, began)
