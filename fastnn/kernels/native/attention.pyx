@@ -151,6 +151,9 @@ cdef inline void spread(const Problem *p, float *y, int64_t y_pitch, const float
         if first < rows:
             multiply(y + c * y_pitch, y_pitch, s + c * ROWS + first, ROWS, False, b + first * b_pitch, b_pitch,
                      smaller(tall, keys - c), width, rows - first, add, &p.edge)
+        elif not add:
+            for first in range(c, smaller(c + tall, keys)):
+                memset(y + first * y_pitch, 0, width * sizeof(float))
         c += tall
 
 
@@ -228,12 +231,11 @@ cdef void attention_grad(void *const *buf, const int64_t *dim, const double *att
     cdef float *q_turned = logs + ROWS
     cdef float *dy_turned = q_turned + D * ROWS
     cdef int64_t t, b, h, g, i, j, c, rows, columns, keys, limit, mask_step, shared = H // G
+    cdef bint add
     cdef int64_t qi, yi, kj, vj     # where a block of queries begins in q, dq and in y, dy; of keys in k, dk and in v, dv
     for t in range(first, last):
         b, g = t // G, t % G
-        for c in range(S):
-            memset(dk + ((b * S + c) * G + g) * D, 0, D * sizeof(float))
-            memset(dv + ((b * S + c) * G + g) * E, 0, E * sizeof(float))
+        add = False     # to dk and dv: the first block of queries writes all of them
         for h in range(g * shared, (g + 1) * shared):
             i = 0
             while i < T:
@@ -247,7 +249,7 @@ cdef void attention_grad(void *const *buf, const int64_t *dim, const double *att
                 while j < S:
                     # s = exp(scale * k @ q.T - log_sum);  dp = scale * s * (v @ dy.T - delta)
                     keys, limit = smaller(KEYS, S - j), i + p.offset + 1 - j if p.causal else ALL
-                    if limit + rows - 1 <= 0:
+                    if limit + rows - 1 <= 0 and add:
                         break
                     kj, vj = ((b * S + j) * G + g) * D, ((b * S + j) * G + g) * E
                     mask_step = ROWS if p.mask_t else 1
@@ -260,11 +262,12 @@ cdef void attention_grad(void *const *buf, const int64_t *dim, const double *att
                         drop(&p, dropped, s, b, h, i, j, rows, keys)
                     rules.slopes(dp, s, delta, keys, columns, limit, p.scale)
                     # dv += s @ dy;  dk += dp @ q;  dq += dp.T @ k
-                    spread(&p, dv + vj, G * E, dropped, dy + yi, H * E, rows, keys, E, limit, True)
-                    spread(&p, dk + kj, G * D, dp, q + qi, H * D, rows, keys, D, limit, True)
+                    spread(&p, dv + vj, G * E, dropped, dy + yi, H * E, rows, keys, E, limit, add)
+                    spread(&p, dk + kj, G * D, dp, q + qi, H * D, rows, keys, D, limit, add)
                     gather(&p, dq + qi, H * D, dp, k + kj, G * D, rows, keys, D, limit, j > 0)
                     j += KEYS
                 i += ROWS
+                add = True
 
 
 KERNELS = {
