@@ -39,6 +39,7 @@ from .regularization import (
     SpatialDropout3D,
 )
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from .transformer import TransformerDecoder, TransformerEncoder
 from .wrappers import SpectralNormalization, WeightNormalization, Wrapper
 
 __all__ = [
@@ -95,6 +96,8 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "TokenAndPositionEmbedding",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "UnitNormalization",
     "WeightNormalization",
     "Wrapper",
