@@ -3,6 +3,7 @@
 from .batch_norm import update_batch_norm
 from .cloning import clone_model
 from .functional import Functional
+from .generation import generate
 from .model import Model
 from .saving import load_model, save_model
 from .sequential import Sequential
@@ -10,4 +11,5 @@ from .sequential import Sequential
 #: class name -> class: what a saved model may hold besides layers
 KNOWN_MODELS = {"Functional": Functional, "Sequential": Sequential}
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "save_model", "update_batch_norm"]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "generate", "load_model", "save_model",
+           "update_batch_norm"]
