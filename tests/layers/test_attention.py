@@ -148,3 +148,26 @@ def test_a_model_of_tokens_learns_and_is_stored(tmp_path):
     model.save(tmp_path / "model.fastnn")
     again = fastnn.models.load_model(tmp_path / "model.fastnn")
     np.testing.assert_array_equal(model.predict(data, verbose=0), again.predict(data, verbose=0))
+
+
+PADDED = np.array([[3, 1, 2, 0, 0], [4, 5, 6, 7, 8]])
+
+
+def test_masks_of_tokens_reach_the_attention():
+    tokens = fastnn.Input((None,))
+    x = layers.Embedding(9, 8, mask_zero=True)(tokens)
+    y = layers.MultiHeadAttention(2, 4)(x, x)
+    model = fastnn.Model(tokens, y)
+    embedding, attention = model.layers[1:]
+    e = embedding(PADDED)
+    want = attention(e, e, query_mask=PADDED != 0, value_mask=PADDED != 0)
+    np.testing.assert_allclose(model.predict(PADDED, verbose=0), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["TransformerEncoder", "TransformerDecoder"])
+def test_padding_changes_nothing(kind):
+    tokens = fastnn.Input((None,))
+    x = layers.TokenAndPositionEmbedding(9, 64, 8, mask_zero=True)(tokens)
+    model = fastnn.Model(tokens, getattr(layers, kind)(16, 2)(x))
+    long, short = (model.predict(t, verbose=0) for t in (PADDED[:1], PADDED[:1, :3]))
+    np.testing.assert_allclose(long[:, :3], short, rtol=1e-5, atol=1e-6)
