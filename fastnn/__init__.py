@@ -38,7 +38,7 @@ from . import (
 from .kernels.user import elementwise, kernel
 from .layers import Input
 from .machine import cpu_info, get_num_threads, set_num_threads
-from .models import Model, Sequential
+from .models import Model, Sequential, generate
 from .models.range_test import lr_find
 from .optimizers.rule import update_rule
 from .program.backend import backend, get_backend, set_backend
@@ -81,7 +81,7 @@ def __getattr__(name: str):
 
 __all__ = ["FastnnWarning", "Input", "Model", "Sequential", "Variable", "activations", "applications", "backend",
            "callbacks", "check_kernel", "constraints", "cpu_info", "custom_gradient", "datasets", "elementwise",
-           "files", "get_backend", "get_num_threads", "gradients", "initializers", "kernel", "kernels", "layers",
-           "losses", "lr_find", "metrics", "models", "ops", "optimizers", "program", "race", "random", "regularizers",
-           "roofline", "set_backend", "set_num_threads", "sklearn", "sweep", "traced", "update_rule", "utils",
-           "value_and_grad"]
+           "files", "generate", "get_backend", "get_num_threads", "gradients", "initializers", "kernel", "kernels",
+           "layers", "losses", "lr_find", "metrics", "models", "ops", "optimizers", "program", "race", "random",
+           "regularizers", "roofline", "set_backend", "set_num_threads", "sklearn", "sweep", "traced", "update_rule",
+           "utils", "value_and_grad"]

@@ -33,3 +33,9 @@ def test_tagger_gru():
                 before, behind]
     accuracy = tagger.train(epochs=8, n=1000).evaluate(*tagger.words(500, seed=1), verbose=0)[1]
     assert accuracy > 0.5  # 40 epochs of 4000 words give 0.999; the most frequent tag alone 0.29
+
+
+def test_char_transformer():
+    writer = example("char_transformer")
+    _, letters, loss = writer.train("to be, or not to be: that is the question. " * 60, steps=40, batch=4)
+    assert loss < 0.75 * np.log(len(letters))  # of chance; 2,000 steps of Shakespeare give 1.9 of 4.2

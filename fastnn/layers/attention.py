@@ -150,7 +150,7 @@ class AdditiveAttention(_Inputs):
         self.use_scale, self.scale = bool(use_scale), None
 
     def build(self, input_shape) -> None:
-        if self.use_scale:
+        if self.use_scale and isinstance(input_shape, list):
             self.scale = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
 
     def _scores(self, query, key):

@@ -228,7 +228,8 @@ class ShortCall:
     @staticmethod
     def fits(inference: InferenceProgram) -> bool:
         program = inference.program
-        return program.backend != "numpy" and len(program.feeds) == len(program.fetches) == 1 and not program.scalars
+        plain = not program.scalars and not program.graph.places  # whose data has to be looked at first
+        return program.backend != "numpy" and len(program.feeds) == len(program.fetches) == 1 and plain
 
     def takes(self, x) -> bool:
         return (type(x) is np.ndarray and x.dtype == self.dtype and x.shape == self.shape and x.flags.c_contiguous

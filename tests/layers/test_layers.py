@@ -10,8 +10,9 @@ import fastnn
 from fastnn import layers, models, ops
 from fastnn.program.kernel_check import compare
 
-from .cases import CASES
+from . import attention_cases, cases
 
+CASES = [*cases.CASES, *attention_cases.CASES]
 BACKENDS = ("numpy", "native") if fastnn.get_backend() == "native" else ("numpy",)
 by_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 
@@ -161,7 +162,7 @@ def test_wrong_inputs_are_refused_in_a_sentence_and_change_nothing(case, wrong, 
     with fastnn.backend(backend):
         layer = case.make(name="the_layer")
         if build:
-            layer(np.ones(build))
+            layer([np.ones(s) for s in build] if isinstance(build, list) else np.ones(build))
         before, was = layer.get_weights(), layer.built
         x = [np.ones(s) for s in shape] if isinstance(shape, list) else np.ones(shape)
         with pytest.raises(ValueError) as caught:
