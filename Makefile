@@ -62,8 +62,8 @@ clean: ## remove everything that make made, .venv too
 # sources go along as text, for tests/kernels/test_slots.py; the ladders, their pages and the C that they include go
 # along for tests/benchmarks.
 define check
-@rm -rf $(1)/tests $(1)/sources $(1)/benchmarks $(1)/csrc $(1)/docs && mkdir -p $(1)/sources
-@cp -R tests benchmarks csrc docs pyproject.toml $(1)/
+@rm -rf $(1)/tests $(1)/sources $(1)/benchmarks $(1)/csrc $(1)/docs $(1)/examples && mkdir -p $(1)/sources
+@cp -R tests benchmarks csrc docs examples pyproject.toml $(1)/
 @cp fastnn/kernels/native/*.pyx $(1)/sources/
 cd $(1) && env -u PYTHONPATH FASTNN_TEST_INSTALLED="$(CURDIR)/$(2)" $(4) "$(CURDIR)/$(PY)" -m pytest -q $(3) $(ARGS)
 endef
