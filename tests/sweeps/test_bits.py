@@ -45,6 +45,10 @@ RULES = {
     "global clip": lambda rate: optimizers.AdamW(rate, global_clipnorm=0.2),
     "accumulation": lambda rate: optimizers.RMSprop(rate, gradient_accumulation_steps=2),
     "average": lambda rate: optimizers.Lion(rate, use_ema=True, ema_momentum=0.9),
+    "norms of variables": lambda rate: optimizers.Lamb(rate, weight_decay=0.01),
+    "norms of layers": lambda rate: optimizers.NormalizedSGD(rate, "layer", momentum=0.9),
+    "factors": lambda rate: optimizers.Adafactor(rate, adaptive_clipnorm=0.5),
+    "orthogonal": lambda rate: optimizers.Muon(rate),
     "schedule": lambda rate: optimizers.Adam(CosineDecay(rate, 12, warmup_steps=3, warmup_target=2 * rate)),
 }
 
