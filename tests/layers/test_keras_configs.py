@@ -14,15 +14,21 @@ ARGUMENTS = {"Activation": ("relu",), "Dense": (3,), "Rescaling": (0.5,), "Resha
                               "SpatialDropout2D", "SpatialDropout3D")} | {
     name: (3, 3) for name in ("Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "SeparableConv1D",
                               "SeparableConv2D")} | {
-    "DepthwiseConv1D": (3,), "DepthwiseConv2D": (3,), "Embedding": (5, 3), "GroupQueryAttention": (2, 2, 1),
-    "MultiHeadAttention": (2, 3)}
-SIMPLE = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention",
-          "BatchNormalization", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Dense",
-          "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "ELU", "Embedding", "Flatten", "GaussianDropout",
-          "GaussianNoise", "GroupNormalization", "GroupQueryAttention", "Identity", "LayerNormalization", "LeakyReLU",
-          "Masking", "MultiHeadAttention", "Normalization", "PReLU", "RMSNormalization", "ReLU", "Rescaling",
-          "Reshape", "SeparableConv1D", "SeparableConv2D", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-          "SpatialDropout3D", "UnitNormalization"]
+    name: (3,) for name in ("AveragePooling1D", "AveragePooling2D", "DepthwiseConv1D", "DepthwiseConv2D", "GRU",
+                            "GRUCell", "LSTM", "LSTMCell", "RepeatVector", "SimpleRNN", "SimpleRNNCell")} | {
+    "Dot": (1,), "Embedding": (5, 3), "GroupQueryAttention": (2, 2, 1), "MultiHeadAttention": (2, 3),
+    "Permute": ((2, 1),)}
+SIMPLE = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
+          "AveragePooling1D", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv1D", "Conv1DTranspose",
+          "Conv2D", "Conv2DTranspose", "Cropping1D", "Cropping2D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D",
+          "Dot", "Dropout", "ELU", "Embedding", "Flatten", "GRU", "GRUCell", "GaussianDropout", "GaussianNoise",
+          "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+          "GroupNormalization", "GroupQueryAttention", "Identity", "LSTM", "LSTMCell", "LayerNormalization",
+          "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MultiHeadAttention",
+          "Multiply", "Normalization", "PReLU", "Permute", "RMSNormalization", "ReLU", "RepeatVector", "Rescaling",
+          "Reshape", "SeparableConv1D", "SeparableConv2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D",
+          "SpatialDropout2D", "SpatialDropout3D", "Subtract", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+          "ZeroPadding1D", "ZeroPadding2D"]
 
 
 @pytest.fixture
