@@ -234,6 +234,27 @@ def test_shared_layers_that_nobody_trains_are_fine_and_moving_statistics_are_not
                      X, Y, {"seed": [0, 1]}, verbose=0)
 
 
+def test_metrics_with_variables_are_refused():
+    class Hits(fastnn.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="hits")
+            self.hits = self.add_variable(shape=(), initializer="zeros", name="hits")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.hits.assign(self.hits + fastnn.ops.sum(y_pred))
+
+        def result(self):
+            return self.hits
+
+    def build(seed):
+        m = fastnn.Sequential([fastnn.Input((6,)), layers.Dense(1)])
+        m.compile("sgd", "mse", metrics=[Hits()])
+        return m
+
+    with pytest.raises(ValueError, match="the metric 'hits' keeps variables"):
+        fastnn.sweep(build, X, X[:, :1], {"seed": [0, 1]}, verbose=0)
+
+
 def test_wrong_data_and_options(tmp_path):
     grid = {"seed": [0, 1]}
     checkpoint = fastnn.callbacks.ModelCheckpoint(tmp_path / "a.safetensors")
