@@ -21,7 +21,8 @@ from common import Report, parser
 
 import fastnn
 from fastnn.kernels.native import core
-from fastnn.models.data import ArrayData, epoch_order
+from fastnn.models.array_data import ArrayData
+from fastnn.models.order import epoch_order
 from fastnn.models.step import StepProgram
 from fastnn.seeds import seed_sequence
 

@@ -29,7 +29,7 @@ class Member:
     epochs : epochs that it has trained.
     """
 
-    def __init__(self, number: int, settings: dict[str, Any], model: Model, seed: int, batch_size: int):
+    def __init__(self, number: int, settings: dict[str, Any], model: Model, seed: int, batch_size: int | None):
         self.number, self.settings, self.model = number, settings, model
         self.seed, self.batch_size = seed, batch_size
         self.rows: np.ndarray | None = None
@@ -50,13 +50,17 @@ def make_models(build: Callable, settings: list[dict[str, Any]], names: list[str
     seen: dict[int, int] = {}  # id of what replicas must not share -> replica
     for k, one in enumerate(settings):
         own_seed = one.get("seed", seed)
-        size = check_batch_size(one.get("batch_size", batch_size))
+        size = one.get("batch_size", batch_size)
+        check_batch_size(size)
         set_random_seed(own_seed)
         model = build(**{n: one[n] for n in names})
         if not isinstance(model, Model):
             raise TypeError(f"sweep: build must return a compiled model; for {one} it returned {model!r}.")
         member = Member(k, one, model, own_seed, size)
         model._need_compiled("sweep")
+        if model._own("train") or model._own("test"):
+            raise ValueError(f"sweep: {type(model).__name__} has a step, loss or metrics of its own; a sweep trains by "
+                             "the step that `compile` describes. Fit such models one after another.")
         for what, thing in (("model", model), ("optimizer", model.optimizer),
                             *((f"trainable variable {v.path}", v) for v in model.trainable_variables)):
             if seen.setdefault(id(thing), k) != k:
@@ -69,8 +73,8 @@ def make_models(build: Callable, settings: list[dict[str, Any]], names: list[str
 class Order:
     """Which rows the steps of an epoch gather, for all replicas; what several of them share is made once."""
 
-    def __init__(self, n: int, shuffle: bool, steps_per_epoch: int | None):
-        self.n, self.shuffle, self.steps = n, shuffle, steps_per_epoch
+    def __init__(self, n: int, shuffle: bool | int, steps_per_epoch: int | None, sampler=None):
+        self.n, self.shuffle, self.steps, self.sampler = n, shuffle, steps_per_epoch, sampler
         self._kept: dict[tuple, list[np.ndarray]] = {}
 
     def runs(self, member: Member, epoch: int) -> list[np.ndarray]:
@@ -79,7 +83,8 @@ class Order:
         key = (member.seed, member.batch_size, fold, epoch)
         if key not in self._kept:
             n = self.n if member.rows is None else len(member.rows)
-            runs = epoch_runs(n, member.batch_size, self.shuffle, seed_sequence(member.seed), epoch, self.steps)
+            runs = epoch_runs(n, member.batch_size, self.shuffle, seed_sequence(member.seed), epoch, self.steps,
+                              self.sampler)
             if member.rows is not None:
                 runs = [(member.rows[rows], size) for rows, size in runs]
             self._kept[key] = [np.ascontiguousarray(rows).reshape(-1, size) for rows, size in runs]
@@ -97,7 +102,7 @@ class Held:
         self._kept: dict[tuple, list[np.ndarray]] = {}
 
     def runs(self, member: Member) -> list[np.ndarray]:
-        size = check_batch_size(self.batch_size or member.batch_size)
+        size = check_batch_size(member.batch_size if self.batch_size is None else self.batch_size)
         key = (size, None if member.held is None else id(member.held))
         if key not in self._kept:
             rows = epoch_order(self.data.n, False, 0, 0) if member.held is None else member.held
@@ -146,6 +151,9 @@ def group(members: list[Member], train: ArrayData, held: Held | None, order: Ord
                 raise ValueError(f"Model {m.model.name}: a sweep joins the steps that fit itself has; a train_step or "
                                  "compute_loss of the model's own, and metrics that keep variables, can't be joined.")
             m.steps[is_training, size] = step
+            if step.stateful:
+                raise ValueError(f"sweep: the metric {step.stateful[0][0]!r} keeps variables, which a sweep can't "
+                                 "follow epoch by epoch; measure it afterwards by evaluate.")
             replica = step.program
             for a in replica.written:
                 _refuse_shared(written.setdefault(id(a), m), m)

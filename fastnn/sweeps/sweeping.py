@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..callbacks.progress import check_verbose
-from ..models.data import ArrayData, training_data
-from ..models.order import check_steps
+from ..models.array_data import ArrayData
+from ..models.data import training_data
+from ..models.order import check_shuffle, check_steps
+from ..models.passes import size_of_batches
 from ..models.training import _due, _epochs
 from ..seeds import check_seed, undisturbed
 from .grid import FOLD, Grid, for_build
@@ -21,8 +23,8 @@ from .running import Block, epochs_at_once, run_blocks
 
 def sweep(build: Callable, x, y=None, grid: Mapping[str, Iterable] | Iterable[Mapping[str, Any]] | None = None, *,
           epochs: int = 1, batch_size: int | None = None, seed: int = 0, validation_data=None,
-          validation_split: float = 0.0, cv=None, shuffle: bool = True, class_weight=None, sample_weight=None,
-          steps_per_epoch: int | None = None, validation_steps: int | None = None,
+          validation_split: float = 0.0, cv=None, shuffle: bool | int = True, class_weight=None, sample_weight=None,
+          sampling=None, steps_per_epoch: int | None = None, validation_steps: int | None = None,
           validation_batch_size: int | None = None, validation_freq: int = 1, callbacks=None,
           verbose="auto") -> Sweep:
     """Train a model for each of many settings, all at once.
@@ -50,8 +52,8 @@ def sweep(build: Callable, x, y=None, grid: Mapping[str, Iterable] | Iterable[Ma
         stop leave the others to run on.
     verbose : 0 silent, 1 a bar, 2 a line at the end, "auto".
 
-    Other arguments are those of `fit`. Generators and loaders of batches can't be read by many models at once; give
-    arrays.
+    Other arguments are those of `fit`. Data that has to be converted first (float64 in a file, say) is so as a whole.
+    Generators and loaders of batches can't be read by many models at once; give arrays.
 
     Returns
     -------
@@ -81,6 +83,8 @@ def sweep(build: Callable, x, y=None, grid: Mapping[str, Iterable] | Iterable[Ma
     verbose = check_verbose(verbose)
     epochs, seed = _epochs(epochs, "epochs"), check_seed(seed)
     check_steps(steps_per_epoch)
+    check_steps(validation_steps, "validation_steps")
+    shuffle = check_shuffle(shuffle)
     _due(1, validation_freq)
     if grid is None:
         raise TypeError("sweep needs a grid: a dict from names to lists of values, or a list of dicts.")
@@ -90,6 +94,7 @@ def sweep(build: Callable, x, y=None, grid: Mapping[str, Iterable] | Iterable[Ma
         if data is not None and not isinstance(data, ArrayData):
             raise ValueError(f"sweep: {what} must be arrays, which all replicas can read at once; got "
                              f"{type(data.source).__name__}, which gives batches.")
+    train, held = _in_memory(train), _in_memory(held)
     folds = None if cv is None else _folds(cv, train, held, seed)
     grid = Grid(grid, None if folds is None else len(folds))
     names = for_build(build, grid.names)
@@ -100,16 +105,23 @@ def sweep(build: Callable, x, y=None, grid: Mapping[str, Iterable] | Iterable[Ma
             raise ValueError(f"sweep: class_weight={class_weight!r} would differ from fold to fold: give a dict class "
                              "-> weight with cv.")
         train.weigh_classes(class_weight, members[0].model._classes(train))
+    if sampling is not None:
+        if folds is not None or not shuffle:
+            raise ValueError("sweep: sampling draws rows at random, so it can't be given together with "
+                             f"{'cv' if folds is not None else 'shuffle=False'}.")
+        train.draw_by(sampling, members[0].model._classes(train),
+                      held.n if held is not None and validation_data is None else 0)
     for m in members:
         if folds is not None:
             m.rows, m.held = folds[m.settings[FOLD]]
+        m.batch_size = size_of_batches(m.batch_size, train.n if m.rows is None else len(m.rows), steps_per_epoch)
         m.model._check_targets(train)
         if held is not None:
             try:
-                m.model._check_targets(held)
+                m.model._check_targets(held, "test")
             except ValueError as error:
                 raise ValueError(f"Validation data: {error}") from None
-    order = Order(train.n, bool(shuffle), steps_per_epoch)
+    order = Order(train.n, shuffle, steps_per_epoch, train.sampler)
     validation = None
     if held is not None or folds is not None:
         validation = Held(train if held is None else held, validation_batch_size, validation_steps)
@@ -128,6 +140,11 @@ def sweep(build: Callable, x, y=None, grid: Mapping[str, Iterable] | Iterable[Ma
     if verbose:
         print(result.summary())
     return result
+
+
+def _in_memory(data: ArrayData | None) -> ArrayData | None:
+    """Data that the gather kernel can read; what must be converted first is, whole."""
+    return data if data is None or data.is_ready else data.take(np.arange(data.n))
 
 
 class Curves:

@@ -99,6 +99,12 @@ def test_steps_per_epoch_and_no_shuffle():
     check(plain, {"seed": [0, 1]}, epochs=4, batch_size=16, steps_per_epoch=3, validation_data=(XV, YV),
           validation_steps=2, validation_batch_size=5)
     check(plain, {"learning_rate": [0.1, 0.2]}, epochs=2, batch_size=16, shuffle=False)
+    check(plain, {"learning_rate": [0.1, 0.2]}, epochs=2, steps_per_epoch=4)  # batches of a fourth of the rows
+    check(plain, {"seed": [1, 2]}, epochs=2, batch_size=16, shuffle=24)
+
+
+def test_balanced_sampling():
+    check(plain, {"seed": [1, 2]}, epochs=2, batch_size=16, sampling="balanced", validation_split=0.2)
 
 
 def two_headed(share=0.5):

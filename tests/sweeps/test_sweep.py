@@ -187,8 +187,18 @@ def test_wrong_builds():
         m.compile(rule, "mse")
         return m
 
+    class Own(fastnn.Sequential):
+        def train_step(self, data):
+            return {}
+
+    def own(seed):
+        m = Own([fastnn.Input((6,)), layers.Dense(3)])
+        m.compile("sgd", "mse")
+        return m
+
     grid = {"seed": [0, 1]}
-    for build, words in ((model, "build must be a function"), (lambda seed: None, "returned None"),
+    for build, words in ((own, "Own has a step, loss or metrics of its own"),
+                         (model, "build must be a function"), (lambda seed: None, "returned None"),
                          (lambda seed: model, "the model that replica 0 has"),
                          (shared_layer, "trainable variable .*kernel that replica 0 has"),
                          (shared_rule, "the optimizer that replica 0 has"),
@@ -224,6 +234,27 @@ def test_shared_layers_that_nobody_trains_are_fine_and_moving_statistics_are_not
                      X, Y, {"seed": [0, 1]}, verbose=0)
 
 
+def test_metrics_with_variables_are_refused():
+    class Hits(fastnn.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="hits")
+            self.hits = self.add_variable(shape=(), initializer="zeros", name="hits")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.hits.assign(self.hits + fastnn.ops.sum(y_pred))
+
+        def result(self):
+            return self.hits
+
+    def build(seed):
+        m = fastnn.Sequential([fastnn.Input((6,)), layers.Dense(1)])
+        m.compile("sgd", "mse", metrics=[Hits()])
+        return m
+
+    with pytest.raises(ValueError, match="the metric 'hits' keeps variables"):
+        fastnn.sweep(build, X, X[:, :1], {"seed": [0, 1]}, verbose=0)
+
+
 def test_wrong_data_and_options(tmp_path):
     grid = {"seed": [0, 1]}
     checkpoint = fastnn.callbacks.ModelCheckpoint(tmp_path / "a.safetensors")
@@ -233,6 +264,7 @@ def test_wrong_data_and_options(tmp_path):
             (dict(cv=3, validation_split=0.1), "can't be given together"),
             (dict(cv=[([0, 1], [99])]), "fold 0 of cv must hold row numbers from 0 to 69"),
             (dict(cv="x"), "cv must be a number of folds"),
+            (dict(cv=3, sampling="balanced"), "can't be given together with cv"),
             (dict(cv=3, class_weight="balanced"), "would differ from fold to fold"),
             (dict(validation_data=(XV[:, :2], YV)), "Validation data"),
             (dict(epochs=-1), "epochs must be"),
