@@ -587,6 +587,11 @@ def convert_to_tensor(x, dtype=None):
     return np.asarray(x, dtype)
 
 
+def is_tensor(x) -> bool:
+    """Whether x is a tensor of a program."""
+    return isinstance(x, Tensor)
+
+
 def convert_to_numpy(x) -> np.ndarray:
     """x as a NumPy array; a tensor of a program has no value yet and is refused."""
     return np.asarray(x)
@@ -682,6 +687,7 @@ __all__ = [
     "hard_silu",
     "hard_swish",
     "hard_tanh",
+    "is_tensor",
     "leaky_relu",
     "less",
     "log",
