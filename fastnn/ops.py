@@ -640,6 +640,7 @@ from .activations.elementwise import (  # noqa: E402
 )
 from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
 from .compositions import *  # noqa: E402, F403
+from .compositions import __all__ as _composed  # noqa: E402
 from .movement import (  # noqa: E402
     average_pool,
     flip,
@@ -750,4 +751,5 @@ __all__ = [
     "var",
     "where",
     "zeros_like",
+    *_composed,
 ]
