@@ -11,5 +11,5 @@ from .sequential import Sequential
 #: class name -> class: what a saved model may hold besides layers
 KNOWN_MODELS = {"Functional": Functional, "Sequential": Sequential}
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "generate", "load_model", "model_from_json", "save_model",
-           "update_batch_norm"]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "generate", "load_model", "model_from_json",
+           "save_model", "update_batch_norm"]
