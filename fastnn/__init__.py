@@ -51,10 +51,15 @@ from .warnings import FastnnWarning
 
 __version__ = "0.1.0"
 
-_LAZY = ("applications", "datasets", "files", "race", "roofline", "saving", "sklearn")
+_LAZY = ("applications", "config", "datasets", "files", "race", "roofline", "saving", "sklearn")
 #: what Keras has at its top besides: the bases of its kinds
 _BASES = {"Initializer": "initializers", "Layer": "layers", "Loss": "losses", "Metric": "metrics",
           "Optimizer": "optimizers", "Regularizer": "regularizers"}
+
+
+def version() -> str:
+    """The version of the package."""
+    return __version__
 
 
 def __getattr__(name: str):

@@ -17,11 +17,11 @@ from .program.graph import Tensor
 
 __all__ = [
     "all", "any", "arange", "argmax", "argmin", "average", "binary_crossentropy", "broadcast_to",
-    "categorical_crossentropy", "ceil", "count_nonzero", "cumsum", "divide_no_nan", "empty", "equal", "eye",
+    "categorical_crossentropy", "ceil", "count_nonzero", "cumsum", "divide_no_nan", "einsum", "empty", "equal", "eye",
     "floor", "full", "full_like", "greater_equal", "identity", "isclose", "less_equal", "linspace", "log10", "log2",
-    "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "moments", "ndim", "norm",
-    "normalize", "one_hot", "ones", "outer", "prod", "ravel", "roll", "size",
-    "sparse_categorical_crossentropy", "tril", "triu", "zeros",
+    "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "moments", "ndim", "norm", "normalize",
+    "one_hot", "ones", "outer", "prod", "ravel", "roll", "size", "sparse_categorical_crossentropy", "tril", "triu",
+    "zeros",
 ]
 
 
@@ -430,3 +430,59 @@ def sparse_categorical_crossentropy(target, output, from_logits: bool = False, a
     from .losses import SparseCategoricalCrossentropy
 
     return SparseCategoricalCrossentropy(from_logits=from_logits, axis=axis, reduction="none")(target, output)
+
+
+# ---------------------------------------------------------------------- products over named axes
+
+def einsum(subscripts: str, *operands):
+    """Sums of products over axes with names, as in NumPy: ``"bij,bjk->bik"`` is a batch of matrix products.
+
+    Operands are taken from the left, two at a time; each pair is one product of matrices. An axis twice in one operand,
+    and ``...``, are for arrays only.
+
+    Examples
+    --------
+    >>> einsum("ij,kj->ik", np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [5.0, 6.0]]))
+    array([[11., 17.]])
+    """
+    if _plain(*operands):
+        return np.einsum(subscripts, *operands)
+    given, arrow, out = subscripts.replace(" ", "").partition("->")
+    names = given.split(",")
+    if not arrow:
+        out = "".join(sorted(n for n in set(given) - {","} if given.count(n) == 1))
+    if len(names) != len(operands) or not set(out) <= set(given) or "." in subscripts or [
+            n for n in (*names, out) if len(set(n)) < len(n)]:
+        raise ValueError(f"einsum: {subscripts!r} can't be done with {len(operands)} operands of a program: a list of "
+                         "different letters for each is wanted, and letters of those behind the arrow.")
+    for name, x in zip(names, operands):
+        if len(name) != len(_operand(x).shape):
+            raise ValueError(f"einsum: {name!r} is for {len(name)} axes; got an operand of shape "
+                             f"{tuple(_operand(x).shape)}.")
+    left, x = names[0], operands[0]
+    for i, (right, y) in enumerate(zip(names[1:], operands[1:]), 2):
+        later = set(out).union(*names[i:])
+        left, x = _summed(left, x, later | set(right))
+        right, y = _summed(right, y, later | set(left))
+        batch = [n for n in left if n in right and n in later]
+        over = [n for n in left if n in right and n not in later]
+        a, b = ([n for n in side if n not in (*batch, *over)] for side in (left, right))
+        sizes = dict(zip(left + right, (*x.shape, *y.shape)))
+        m = _ordered(left, x, [batch, a, over], sizes)
+        n = _ordered(right, y, [batch, over, b], sizes)
+        left = "".join([*batch, *a, *b])
+        x = ops.reshape(ops.matmul(m, n), [sizes[name] for name in left])
+    left, x = _summed(left, x, set(out))
+    return ops.transpose(x, [left.index(n) for n in out])
+
+
+def _summed(name: str, x, needed: set[str]):
+    """The axes and the tensor without those axes that nobody needs any more."""
+    gone = [i for i, n in enumerate(name) if n not in needed]
+    return "".join(n for n in name if n in needed), ops.sum(x, gone) if gone else x
+
+
+def _ordered(name: str, x, groups: list[list[str]], sizes: dict[str, int]):
+    """A batch of matrices: the axes of three groups in order, each group as one."""
+    x = ops.transpose(x, [name.index(n) for group in groups for n in group])
+    return ops.reshape(x, [math.prod(sizes[n] for n in group) for group in groups])

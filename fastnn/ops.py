@@ -587,6 +587,11 @@ def convert_to_tensor(x, dtype=None):
     return np.asarray(x, dtype)
 
 
+def is_tensor(x) -> bool:
+    """Whether x is a tensor of a program."""
+    return isinstance(x, Tensor)
+
+
 def convert_to_numpy(x) -> np.ndarray:
     """x as a NumPy array; a tensor of a program has no value yet and is refused."""
     return np.asarray(x)
@@ -635,6 +640,7 @@ from .activations.elementwise import (  # noqa: E402
 )
 from .activations.rows import glu, log_softmax, softmax, sparsemax  # noqa: E402
 from .compositions import *  # noqa: E402, F403
+from .compositions import __all__ as _composed  # noqa: E402
 from .movement import (  # noqa: E402
     average_pool,
     flip,
@@ -682,6 +688,7 @@ __all__ = [
     "hard_silu",
     "hard_swish",
     "hard_tanh",
+    "is_tensor",
     "leaky_relu",
     "less",
     "log",
@@ -744,4 +751,5 @@ __all__ = [
     "var",
     "where",
     "zeros_like",
+    *_composed,
 ]

@@ -140,6 +140,8 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
         return next_seed()
     if isinstance(seed, np.random.SeedSequence):
         return seed
+    if _gives_seeds(seed):
+        return seed.next()
     if isinstance(seed, np.random.Generator):
         return np.random.SeedSequence([int(word) for word in seed.integers(0, 2**32, size=4)])
     return np.random.SeedSequence(check_seed(seed))
@@ -194,4 +196,9 @@ def from_config(seed: int | dict | None) -> Seed:
         return np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"]))
     if seed is None or isinstance(seed, (np.random.SeedSequence, np.random.Generator)):
         return seed
-    return check_seed(seed)
+    return seed.next() if _gives_seeds(seed) else check_seed(seed)
+
+
+def _gives_seeds(seed) -> bool:
+    """Whether it is a `fastnn.random.SeedGenerator`."""
+    return hasattr(seed, "next") and isinstance(getattr(seed, "seed", None), np.random.SeedSequence)

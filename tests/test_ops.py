@@ -121,6 +121,10 @@ WITH += [  # what is made of other functions
     (lambda x: ops.tile(x, (2, 1, 3)), lambda x: np.tile(x, (2, 1, 3)), (X,)),
     (lambda x: ops.pad(x, ((1, 0), (0, 2)), constant_values=7),
      lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=7), (X,)),
+    *[(lambda *a, e=e: ops.einsum(e, *a), lambda *a, e=e: np.einsum(e, *a), given) for e, given in (
+        ("ij,kj->ik", (X, Y)), ("ij,kj", (X, Y)), ("ij->ji", (X,)), ("ij->j", (X,)), ("ij,j->i", (X, V)),
+        ("ij,ij->", (X, Y)), ("bij,bjk->bik", (B, B.swapaxes(1, 2).copy())), ("ij,kj,j->ki", (X, Y, V)),
+        ("i,j->ij", (V, V)), ("bij,kl->bl", (B, X)))],
     (ops.outer, np.outer, (X, V)), (lambda x: ops.tril(x, 1), lambda x: np.tril(x, 1), (X,)),
     (ops.triu, np.triu, (B,)), (lambda x: ops.full_like(x, 3), lambda x: np.full_like(x, 3), (X,)),
     (lambda x: ops.one_hot(ops.cast(x, "int32"), 3), lambda x: np.eye(3)[x.astype(int)], (T,)),

@@ -266,6 +266,13 @@ class Layer:
 
     non_trainable_weights = non_trainable_variables
 
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype of what the layer computes."""
+        return self.dtype
+
+    variable_dtype = compute_dtype
+
     def count_params(self) -> int:
         """How many numbers the variables hold."""
         if not self.built:

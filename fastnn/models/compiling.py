@@ -90,6 +90,7 @@ class Compiled:
                 raise ValueError(f"compile got {count} losses and {len(loss_weights)} loss_weights.")
         self._start_training_state()
         self.optimizer, self._asked = chosen, asked
+        self.loss = asked["loss"]
         self.compiled = True
         if self.built:
             self._read_trainable()

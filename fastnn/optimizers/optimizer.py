@@ -22,7 +22,7 @@ from .averaging import Averaging
 from .clipping import Clipping
 from .groups import Grouped, Groups
 from .schedules.schedule import Ahead
-from .stepping import Scalars, Steps, movable
+from .stepping import Rate, Scalars, Steps, movable
 from .stored import Stored, schedule_from, snake
 
 #: Keras arguments that exist here only in their neutral value, so that its configs can be read
@@ -118,7 +118,7 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
         >>> optimizer.learning_rate
         0.25
         """
-        return float(self.rates(self.iterations, 1)[0])
+        return Rate(self.rates(self.iterations, 1)[0], self)
 
     @learning_rate.setter
     def learning_rate(self, value) -> None:

@@ -13,6 +13,35 @@ if TYPE_CHECKING:
     from .optimizer import Optimizer
 
 
+class Rate(float):
+    """A learning rate as a number, which like Keras's variable can be assigned to.
+
+    Examples
+    --------
+    >>> from fastnn.optimizers import SGD
+    >>> optimizer = SGD(0.5)
+    >>> optimizer.learning_rate.assign(0.25)
+    >>> optimizer.learning_rate
+    0.25
+    """
+
+    def __new__(cls, value, optimizer: Optimizer):
+        made = super().__new__(cls, value)
+        made.optimizer = optimizer
+        return made
+
+    def assign(self, value) -> None:
+        """Set the rate of the optimizer that this is of."""
+        self.optimizer.learning_rate = value
+
+    def numpy(self) -> float:
+        """The plain number."""
+        return float(self)
+
+    def __reduce__(self):
+        return float, (float(self),)
+
+
 class Steps:
     """How one optimizer counts within one graph.
 

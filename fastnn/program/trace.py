@@ -99,7 +99,7 @@ class Traced:
 
     def __init__(self, fn: Callable, arrays: Sequence[np.ndarray], names: Sequence[str], name: str, training: bool,
                  backend: str, wide: bool | None = None):
-        self.wide = wide
+        self.wide, self._seed = wide, None
         for attempt in range(4):  # an optimizer may move variables while it is traced, once
             graph, self.result = self._trace(fn, arrays, names, name, training, backend)
             fetched = {id(t): t for t in leaves(self.result) if isinstance(t, Tensor)}
@@ -119,11 +119,14 @@ class Traced:
         """In float32, and anew in float64 if that turns out to be meant."""
         def attempt(wide):
             graph = Graph(name)
+            graph.seed = self._seed  # traced anew it draws the same numbers
             specs = [Array(a.shape, arrives_as(a, wide)) for a in arrays]
             try:
                 return graph, _emit(graph, fn, specs, names, training), None
             except (TypeError, ValueError) as error:
                 return graph, None, error
+            finally:
+                self._seed = graph.seed
 
         graph, result, error = attempt(bool(self.wide))
         floats = [v.dtype for v in (t.variable for t in graph.variables.values()) if v.dtype.kind == "f"]

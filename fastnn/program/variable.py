@@ -60,7 +60,8 @@ class Variable(Operators):
 
     Parameters
     ----------
-    value : its first value; copied.
+    value : its first value; copied. In its place `initializer`, which is a value, or with `shape` a name or function of
+        `fastnn.initializers`.
     name : for people, messages and files.
     trainable : whether gradients are taken for it; read when a model is compiled.
 
@@ -74,8 +75,10 @@ class Variable(Operators):
 
     __array_priority__ = 100  # NumPy arrays on the left of an operator give way
 
-    def __init__(self, value, name: str = "variable", trainable: bool = True, dtype="float32",
-                 regularizer=None, constraint=None):
+    def __init__(self, value=None, name: str = "variable", trainable: bool = True, dtype="float32",
+                 regularizer=None, constraint=None, *, initializer=None, shape=None):
+        if value is None:
+            value = _first_value(name, initializer, shape, dtype)
         value = np.asarray(value, dtype)
         self.name = name
         self.path = name
@@ -165,6 +168,18 @@ class Variable(Operators):
 
     def __repr__(self) -> str:
         return f"<Variable {self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+def _first_value(name: str, initializer, shape, dtype):
+    from .. import initializers
+
+    if initializer is None:
+        raise TypeError(f"Variable {name!r} needs a value, or an initializer.")
+    if not isinstance(initializer, str | dict) and not callable(initializer):
+        return initializer
+    if shape is None:
+        raise TypeError(f"Variable {name!r}: the initializer {initializer!r} needs a shape.")
+    return initializers.get(initializer)(tuple(shape), str(np.dtype(dtype)))
 
 
 def pack(variables: Iterable[Variable]) -> Arena:

@@ -430,3 +430,21 @@ def functions_on_symbolic_tensors(keras):
     x = ops.sum(x, axis=-1, keepdims=True) / 3.0
     model = keras.Model(inputs, ops.maximum(x, 0.0))
     return {"y": model(table()[0]), "shape": model.output_shape}
+
+
+@program
+def rates_and_variables(keras):
+    v = keras.Variable(initializer=np.ones((2, 2)), name="v")
+    w = keras.Variable(initializer="zeros", shape=(3,), dtype="float32", trainable=False)
+    v.assign_add(np.ones((2, 2)))
+    v.assign_sub(np.full((2, 2), 0.5))
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.learning_rate.assign(0.25)
+    x, _, t = table()
+    model = filled(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]))
+    model.compile(optimizer, "mse")
+    scheduler = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: model.optimizer.learning_rate.assign(0.01 * (epoch + 1)))
+    loss = model.fit(x, t, epochs=2, batch_size=16, shuffle=False, verbose=0, callbacks=[scheduler]).history["loss"]
+    return {"v": v * 2.0, "w": w.numpy(), "loss": loss, "lr": float(optimizer.learning_rate),
+            "dtype": model.layers[0].compute_dtype, "x": keras.config.floatx(), "tensor": keras.ops.is_tensor(x)}
