@@ -147,28 +147,31 @@ cdef void product_of_runs(float *c, int64_t c_pitch, const float *a, int64_t a_p
                           int64_t b_pitch, int64_t rows, int64_t columns, int64_t depth, const fnn_runs *runs, bint add,
                           const Edge *edge) noexcept nogil:
     cdef const fnn_gemm_ops *g = fnn_gemm(ops())
-    cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), p, i = 0, m, j, w, left, last
+    # All divisions stand outside of the loop: inside they took 4 % of the time at 16 columns and 144 terms.
+    cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), lanes = g.lanes, vectors = ceil_div(columns, lanes)
+    cdef int64_t rest = columns - (vectors - 1) * lanes, even, more, p, i = 0, m, j, w
     cdef int64_t mode = FNN_GEMM_ADD if add else 0
     cdef const fnn_gemm_runs_tile *tile
     cdef const float *ap
+    if panels == 0:
+        return
+    even, more = rows // panels, rows % panels
     if edge.activation == FNN_RELU and edge.y == NULL:
         mode |= FNN_GEMM_RELU
     for p in range(panels):
-        m = rows // panels + (p < rows % panels)
+        m = even + (p < more)
         if a_columns:
             tile, ap = <const fnn_gemm_runs_tile *> &g.column_runs[m][0], a + i
         else:
             tile, ap = <const fnn_gemm_runs_tile *> &g.row_runs[m][0], a + i * a_pitch
         j = 0
-        while j < columns:
-            left = ceil_div(columns - j, g.lanes)
+        while j < vectors:
             w = g.widest[m]
-            if w > left:
-                w = smaller(left, 4)
-            last = smaller(g.lanes, columns - j - (w - 1) * g.lanes)
-            tile[w](ap, a_pitch, b + j, b_pitch, c + i * c_pitch + j, c_pitch, depth, runs, last,
-                    edge.bias + j if edge.bias != NULL else NULL, mode)
-            j += g.lanes * w
+            if w > vectors - j:
+                w = smaller(vectors - j, 4)
+            tile[w](ap, a_pitch, b + j * lanes, b_pitch, c + i * c_pitch + j * lanes, c_pitch, depth, runs,
+                    rest if j + w == vectors else lanes, edge.bias + j * lanes if edge.bias != NULL else NULL, mode)
+            j += w
         if edge.y != NULL:
             g.derive(edge.activation, edge.alpha, c + i * c_pitch, edge.y + i * c_pitch, c_pitch, m, columns)
         elif edge.activation > FNN_RELU:
