@@ -9,6 +9,15 @@ from ..custom_objects import known_objects
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention
+from .augmentation import (
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from .convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -21,6 +30,7 @@ from .convolution import (
 )
 from .core import Activation, Dense, Flatten, Identity, Input, InputLayer, Reshape
 from .embedding import Embedding
+from .erasing import Cutout, RandomErasing
 from .layer import Layer
 from .masking import Masking
 from .merge import (
@@ -41,6 +51,7 @@ from .merge import (
     multiply,
     subtract,
 )
+from .mixing import CutMix, MixUp
 from .multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from .normalization import BatchNormalization
 from .operation import Lambda, Operation
@@ -88,10 +99,12 @@ from .regularization import (
 )
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from .spatial import (
+    CenterCrop,
     Cropping1D,
     Cropping2D,
     Permute,
     RepeatVector,
+    Resizing,
     UpSampling1D,
     UpSampling2D,
     ZeroPadding1D,
@@ -116,6 +129,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "CenterCrop",
     "Concatenate",
     "concatenate",
     "Conv1D",
@@ -124,12 +138,14 @@ __all__ = [
     "Conv2DTranspose",
     "Cropping1D",
     "Cropping2D",
+    "CutMix",
+    "Cutout",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "deserialize",
-    "Dot",
     "dot",
+    "Dot",
     "Dropout",
     "ELU",
     "Embedding",
@@ -166,6 +182,7 @@ __all__ = [
     "MaxPooling2D",
     "Minimum",
     "minimum",
+    "MixUp",
     "MultiHeadAttention",
     "Multiply",
     "multiply",
@@ -174,10 +191,19 @@ __all__ = [
     "Permute",
     "PositionEmbedding",
     "PReLU",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "RMSNormalization",
     "RNN",
     "RotaryEmbedding",
