@@ -36,7 +36,7 @@ def numbers(n):
 CASES = [Case(k.whole_numbers, numbers(n), {}, f"{n}", exact=True) for n in (0, 1, 17, 33, 1024, 2500)]
 for _shape, _rows, _width in SHAPES:
     for _beyond in (False, True):
-        _label = f"{_shape},{_rows}x{_width}{',beyond' * _beyond}"
+        _label = f"{_shape},{_rows}x{_width}{',beyond (nan)' * _beyond}"
         _small = _rows * _width < 200 and not _beyond
         CASES.append(Case(k.embedding, picked(_shape, _rows, _width, _beyond), {}, _label, exact=True, small=_small,
                           grad=("table",) if _small and 0 not in _shape else ()))
