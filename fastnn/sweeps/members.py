@@ -58,9 +58,6 @@ def make_models(build: Callable, settings: list[dict[str, Any]], names: list[str
             raise TypeError(f"sweep: build must return a compiled model; for {one} it returned {model!r}.")
         member = Member(k, one, model, own_seed, size)
         model._need_compiled("sweep")
-        if model._own("train") or model._own("test"):
-            raise ValueError(f"sweep: {type(model).__name__} has a step, loss or metrics of its own; a sweep trains by "
-                             "the step that `compile` describes. Fit such models one after another.")
         for what, thing in (("model", model), ("optimizer", model.optimizer),
                             *((f"trainable variable {v.path}", v) for v in model.trainable_variables)):
             if seen.setdefault(id(thing), k) != k:
@@ -151,9 +148,6 @@ def group(members: list[Member], train: ArrayData, held: Held | None, order: Ord
                 raise ValueError(f"Model {m.model.name}: a sweep joins the steps that fit itself has; a train_step or "
                                  "compute_loss of the model's own, and metrics that keep variables, can't be joined.")
             m.steps[is_training, size] = step
-            if step.stateful:
-                raise ValueError(f"sweep: the metric {step.stateful[0][0]!r} keeps variables, which a sweep can't "
-                                 "follow epoch by epoch; measure it afterwards by evaluate.")
             replica = step.program
             for a in replica.written:
                 _refuse_shared(written.setdefault(id(a), m), m)
