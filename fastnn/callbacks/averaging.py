@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..optimizers import checks
+from .. import checks
 from .callback import Callback
 
 

@@ -7,8 +7,7 @@ import os
 import string
 import warnings
 
-from fastnn import spelling
-from fastnn.optimizers import checks
+from fastnn import checks, spelling
 
 from .callback import Callback, file_name
 

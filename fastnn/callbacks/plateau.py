@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..optimizers import checks
+from .. import checks
 from .monitor import MonitorCallback
 
 

@@ -8,8 +8,7 @@ import os
 
 import numpy as np
 
-from fastnn import spelling
-from fastnn.optimizers import checks
+from fastnn import checks, spelling
 
 from .callback import MOMENTS, Callback, file_name
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import activations, constraints, initializers, regularizers
+from .. import activations, checks, constraints, initializers, regularizers
 from ..kernels.dense import ACTIVATIONS, dense
-from ..optimizers import checks
 from .layer import Layer
 from .symbolic import KerasTensor, Node
 

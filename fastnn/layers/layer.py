@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import constraints, initializers, regularizers
-from ..optimizers import checks
+from .. import checks, constraints, initializers, regularizers
 from ..program.graph import Graph, Tensor, current_graph
 from ..program.variable import Variable
 from ..spelling import nearest

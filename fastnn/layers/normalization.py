@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import checks, ops
 from ..kernels.norm import batch_norm, batch_norm_inference
-from ..optimizers import checks
 from .named_weights import NamedWeights
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import checks, ops
 from ..kernels.loss import HIGH, LOW
-from ..optimizers import checks
 from ..program.graph import Tensor
 from .loss import Loss
 from .losses import last_axis, logits, same_shape, smoothing

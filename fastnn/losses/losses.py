@@ -6,10 +6,9 @@ import warnings
 from functools import lru_cache
 from typing import Any
 
-from .. import ops
+from .. import checks, ops
 from ..kernels import errors
 from ..kernels import loss as kernels
-from ..optimizers import checks
 from ..program.graph import Tensor
 from ..warnings import FastnnWarning
 from .loss import Loss

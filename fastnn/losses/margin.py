@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import ops
-from ..optimizers import checks
+from .. import checks, ops
 from ..program.graph import Tensor
 from .loss import Loss
 from .regression import Paired

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import ops
+from .. import checks, ops
 from ..kernels.loss import LOW
-from ..optimizers import checks
 from ..program.graph import Tensor
 from .loss import Loss
 from .losses import same_shape

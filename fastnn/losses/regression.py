@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import ops
+from .. import checks, ops
 from ..kernels import errors
 from ..kernels.loss import LOW
-from ..optimizers import checks
 from ..program.graph import Tensor
 from .loss import Loss
 from .shapes import alike, flat_rows

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import checks, ops
 from ..kernels import elementwise, metric
 from ..losses.losses import logits
 from ..losses.shapes import alike, flat_rows, labels_for, one_hot
-from ..optimizers import checks
 from ..program.graph import Tensor
 from .metric import Metric
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, spelling
+from .. import checks, ops, spelling
 from ..losses.shapes import alike
-from ..optimizers import checks
 from ..program.graph import Tensor
 from .confusion import Counts, above, counts
 from .tally import Tally, divided

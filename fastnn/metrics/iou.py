@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import checks, ops
 from ..losses.losses import last_axis
 from ..losses.shapes import weights_for
-from ..optimizers import checks
 from ..program.graph import Tensor
 from .tally import Tally
 

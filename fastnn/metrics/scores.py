@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import checks, ops
 from ..losses.shapes import alike
-from ..optimizers import checks
 from ..program.graph import Tensor
 from ..warnings import FastnnWarning
 from .tally import Tally, divided, weighing

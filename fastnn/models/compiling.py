@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from .. import losses, metrics, optimizers, spelling
+from .. import checks, losses, metrics, optimizers, spelling
 from ..layers.layer import Layer
 from ..layers.shapes import infer
 from ..layers.symbolic import KerasTensor, flatten
-from ..optimizers import checks
 from .array_data import ArrayData
 from .arrays import check_labels
 from .step import ProgramCache, ShortCall, shaped_like

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..kernels import factored
 from ..program.graph import Graph, Memory
 from ..program.variable import Variable
-from . import checks
 from .optimizer import Optimizer
 from .stepping import Scalars
 

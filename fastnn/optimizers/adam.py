@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import spelling
+from .. import checks, spelling
 from ..kernels import moments, optim
-from . import checks
 from .optimizer import Optimizer
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import checks
 from ..kernels import optim
 from ..program.graph import Graph, Tensor
 from ..program.variable import Arena, Variable
-from . import checks
 
 if TYPE_CHECKING:
     from .stepping import Scalars

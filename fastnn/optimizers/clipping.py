@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import checks
 from ..kernels import optim, segments
 from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Arena, Variable
-from . import checks
 from .segments import pieces_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..kernels import moments
-from . import checks
 from .optimizer import Optimizer
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from .. import checks
 from ..program.variable import Variable
-from . import checks
 
 
 class Choice:

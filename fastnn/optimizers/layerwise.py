@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import spelling
+from .. import checks, spelling
 from ..kernels import segments
 from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Variable
-from . import checks
 from .groups import Choice
 from .optimizer import Optimizer
 from .segments import pieces_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import checks
 from ..kernels import moments
-from . import checks
 from .optimizer import Optimizer
 
 

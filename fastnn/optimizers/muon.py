@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..kernels import dense, optim, segments
 from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Variable
-from . import checks
 from .groups import Choice
 from .optimizer import Optimizer
 from .stepping import Scalars

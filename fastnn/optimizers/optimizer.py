@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import spelling
+from .. import checks, spelling
 from ..kernels import optim
 from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Arena, Variable, aligned_zeros, pack, packed, padded
 from ..warnings import FastnnWarning
-from . import checks
 from .averaging import Averaging
 from .clipping import Clipping
 from .groups import Grouped, Groups

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..kernels.user.update import WHO, UpdateKernel
-from . import checks
 from .optimizer import Optimizer
 
 

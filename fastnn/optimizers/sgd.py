@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..kernels import optim
-from . import checks, schedules
+from . import schedules
 from .optimizer import Optimizer
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..program.variable import Variable
-from . import checks
 
 
 class Stored:

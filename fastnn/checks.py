@@ -1,4 +1,4 @@
-"""Checks of the numbers that optimizers are made with: each gives the value back or says what is wrong."""
+"""Checks of arguments: each gives the value back, or says in a sentence what is wrong with it."""
 
 from __future__ import annotations
 
