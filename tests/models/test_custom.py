@@ -312,7 +312,7 @@ def test_what_a_step_of_ones_own_is_not_for():
 
     with pytest.raises(ValueError, match="training step of its own"):
         fastnn.lr_find(build(), x, x[:, :1])
-    with pytest.raises(ValueError, match="a sweep joins the steps that fit itself has"):
+    with pytest.raises(ValueError, match="a sweep trains by the step that `compile` describes"):
         fastnn.sweep(build, x, x[:, :1], {"learning_rate": [0.1, 0.2]}, epochs=1)
 
 
