@@ -39,3 +39,23 @@ def test_char_transformer():
     writer = example("char_transformer")
     _, letters, loss = writer.train("to be, or not to be: that is the question. " * 60, steps=40, batch=4)
     assert loss < 0.75 * np.log(len(letters))  # of chance; 2,000 steps of Shakespeare give 1.9 of 4.2
+
+
+def test_chorales_lstm():
+    chorales = example("chorales_lstm")
+    rng, scale = np.random.default_rng(0), [1, 3, 5, 6, 8, 10, 12]
+    made = [np.array(scale * 20)[rng.integers(7) :][:132] for _ in range(12)]  # a scale, up and up again
+    x, y = chorales.windows(made[:2])
+    assert x.shape == y.shape == (2, 128)
+    np.testing.assert_array_equal(x[:, 1:], y[:, :-1])
+    model = chorales.train({"train": made, "valid": made[:2]}, units=24, epochs=10)
+    assert model.evaluate(x, y, verbose=0)[0] < np.log(chorales.NOTES) - 0.1  # less than knowing nothing
+    # the network that plays note by note, keeping its states, is the one that was trained
+    player = chorales.network(24, batch=1, steps=1)
+    player.set_weights(model.get_weights())
+    whole = model.predict(x[:1, :6])[0]
+    alone = [player.predict_on_batch(x[:1, i : i + 1].astype(np.float32))[0, 0] for i in range(6)]
+    np.testing.assert_allclose(alone, whole, rtol=1e-5, atol=1e-7)
+    follows = chorales.go_on(model, 24, x[0, :8], chords=2)
+    assert len(follows) == 8 and all(0 <= n < chorales.NOTES for n in follows)
+    assert [chorales.name(n) for n in (0, 25, 34)] == ["-", "C4", "A4"]
