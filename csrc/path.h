@@ -25,6 +25,7 @@
 #include "embedding.inc"
 #include "conv.inc"
 #include "recurrent.inc"
+#include "augment.inc"
 #include "machine.inc"
 
 const fnn_ops FNN_NAME(ops) = {

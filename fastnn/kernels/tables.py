@@ -32,6 +32,7 @@ FAMILIES = (
     "depthwise",
     "recurrent",
     "pool",
+    "augment",
 )
 
 _forms: dict[str, dict[str, int]] = {"native": {}, "numba": {}}

@@ -9,6 +9,15 @@ from ..custom_objects import known_objects
 from ..spelling import unknown
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention
+from .augmentation import (
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from .convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -21,6 +30,7 @@ from .convolution import (
 )
 from .core import Activation, Dense, Flatten, Identity, Input, InputLayer, Reshape
 from .embedding import Embedding
+from .erasing import Cutout, RandomErasing
 from .keras_configs import from_keras
 from .layer import Layer
 from .masking import Masking
@@ -42,6 +52,7 @@ from .merge import (
     multiply,
     subtract,
 )
+from .mixing import CutMix, MixUp
 from .multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from .normalization import BatchNormalization
 from .operation import Lambda, Operation
@@ -89,10 +100,12 @@ from .regularization import (
 )
 from .row_normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from .spatial import (
+    CenterCrop,
     Cropping1D,
     Cropping2D,
     Permute,
     RepeatVector,
+    Resizing,
     UpSampling1D,
     UpSampling2D,
     ZeroPadding1D,
@@ -117,6 +130,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "CenterCrop",
     "Concatenate",
     "concatenate",
     "Conv1D",
@@ -125,12 +139,14 @@ __all__ = [
     "Conv2DTranspose",
     "Cropping1D",
     "Cropping2D",
+    "CutMix",
+    "Cutout",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "deserialize",
-    "Dot",
     "dot",
+    "Dot",
     "Dropout",
     "ELU",
     "Embedding",
@@ -167,6 +183,7 @@ __all__ = [
     "MaxPooling2D",
     "Minimum",
     "minimum",
+    "MixUp",
     "MultiHeadAttention",
     "Multiply",
     "multiply",
@@ -175,10 +192,19 @@ __all__ = [
     "Permute",
     "PositionEmbedding",
     "PReLU",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "RMSNormalization",
     "RNN",
     "RotaryEmbedding",

@@ -188,6 +188,88 @@ class Cropping1D(Cropping2D):
         super().__init__(cropping, data_format, **kwargs)
 
 
+def whole(layer, what: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{type(layer).__name__} {layer.name}: {what} is {value!r}; a positive whole number is "
+                         "wanted.")
+    return int(value)
+
+
+def fitted(x, height: int, width: int):
+    """The middle of images in the proportions of height to width, resized to them."""
+    rows = max(min(x.shape[1], x.shape[2] * height // width), 1)
+    columns = max(min(x.shape[2], x.shape[1] * width // height), 1)
+    top, left = (x.shape[1] - rows) // 2, (x.shape[2] - columns) // 2
+    return movement.resized(x[:, top : top + rows, left : left + columns], (height, width), "bilinear")
+
+
+class CenterCrop(Spatial):
+    """The middle of images, in training and in inference; smaller images are resized first, in their proportions.
+
+    Parameters
+    ----------
+    height, width : of the pictures.
+    data_format : "channels_last" (None means that too) or "channels_first".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.CenterCrop(1, 2)(np.arange(12).reshape(1, 3, 4, 1)).ravel()
+    array([5., 6.], dtype=float32)
+    """
+
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any):
+        super().__init__(data_format, **kwargs)
+        self.height, self.width = whole(self, "height", height), whole(self, "width", width)
+
+    def channels_last(self, x):
+        top, left = (x.shape[1] - self.height) // 2, (x.shape[2] - self.width) // 2
+        if min(top, left) < 0:
+            return fitted(x, self.height, self.width)
+        return x[:, top : top + self.height, left : left + self.width]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "height": self.height, "width": self.width}
+
+
+class Resizing(CenterCrop):
+    """Images in another size, in training and in inference.
+
+    Parameters
+    ----------
+    height, width : of the pictures.
+    interpolation : "bilinear" or "nearest". A pixel is an area at whose centre its value stands; nothing is smoothed
+        when images shrink.
+    crop_to_aspect_ratio : take what has the new proportions out of the middle, and nothing is distorted.
+    data_format : "channels_last" (None means that too) or "channels_first".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import layers
+    >>> layers.Resizing(1, 4)(np.array([[[[1.0], [2.0]]]])).ravel()
+    array([1.  , 1.25, 1.75, 2.  ], dtype=float32)
+    """
+
+    def __init__(self, height: int, width: int, interpolation: str = "bilinear", crop_to_aspect_ratio: bool = False,
+                 data_format: str | None = None, **kwargs: Any):
+        super().__init__(height, width, data_format, **kwargs)
+        self.interpolation = one_of("interpolation", interpolation, ("bilinear", "nearest"))
+        self.crop_to_aspect_ratio = bool(crop_to_aspect_ratio)
+        if self.crop_to_aspect_ratio and interpolation != "bilinear":
+            raise ValueError(f"Resizing {self.name}: crop_to_aspect_ratio goes with interpolation='bilinear'.")
+
+    def channels_last(self, x):
+        if self.crop_to_aspect_ratio:
+            return fitted(x, self.height, self.width)
+        return movement.resized(x, (self.height, self.width), self.interpolation)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "interpolation": self.interpolation,
+                "crop_to_aspect_ratio": self.crop_to_aspect_ratio}
+
+
 class Permute(Layer):
     """The axes of samples in another order.
 

@@ -108,6 +108,12 @@ class StepProgram:
                 gather = gather_labels if dtype == "int32" else gather_rows
                 with graph.note("data"):
                     targets[i, dtype] = gather(source, index, source=str(source.dtype))
+                for layer, mix in graph.mixes:
+                    if dtype == "int32":
+                        raise ValueError(f"Model {model.name}: the layer {layer.name} mixes targets, which class "
+                                         "numbers can't be; give one-hot targets, with a loss and metrics that take "
+                                         "them ('categorical_crossentropy').")
+                    targets[i, dtype] = mix(targets[i, dtype])
             return targets[i, dtype]
 
         with graph.note("data"):

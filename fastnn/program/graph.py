@@ -170,6 +170,7 @@ class Graph:
     measured : (metric, total, count) triples: what metrics took in, in a program that gathers them; else None.
     seed : where functions of `fastnn.random` get their keys from, by their place among them; None until one asks.
     places : name of a feed or source -> (layer, rows) pairs: its whole numbers are rows of such tables, 0..rows-1.
+    mixes : (layer, function) pairs: what layers that join samples do to targets.
     """
 
     def __init__(self, name: str = "program"):
@@ -189,6 +190,7 @@ class Graph:
         self.seed: Any = None
         self._drawn = 0
         self.places: dict[str, list[tuple[str, int]]] = {}
+        self.mixes: list[tuple[Any, Callable[[Tensor], Tensor]]] = []
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
         self._gate: Tensor | None = None

@@ -15,6 +15,7 @@ from .. import kernels  # noqa: F401  (fills KERNELS)
 from ..kernels import (
     activation,
     attention,
+    augment,
     conv,
     data,
     dense,
@@ -280,6 +281,13 @@ def windows(kernel: Kernel):
     return make
 
 
+def seen(rng: Rng, attrs: Mapping, images: int, size: int, channels: int) -> tuple:
+    """Inputs of `affine_sample`: images turned by up to a tenth of a turn."""
+    matrix = augment.affine_matrix(rng.random((images, augment.DRAWS)), None, height=float(size), width=float(size),
+                                   turn_low=-0.1, turn_high=0.1)
+    return normal(rng, images, size, size, channels), matrix
+
+
 def larger(rng: Rng, attrs: Mapping, images: int, size: int, channels: int) -> tuple:
     """Inputs of `resample`: rows twice as many, by linear interpolation."""
     at = np.clip((np.arange(2 * size) + 0.5) / 2 - 0.5, 0, size - 1)
@@ -413,6 +421,17 @@ def _table() -> list[Entry]:
     made += [Entry(k, windows(k), PICTURES, pairs) for k in (pool.max_pool, pool.average_pool)]
     made += [Entry(k, windows(k), PICTURES, pairs, lambda images, size, channels: {
         "shape": (images, size, size, channels)}) for k in (pool.max_pool_grad, pool.average_pool_grad)]
+    pictures = {"images": 64, "size": 28, "channels": 3}
+    made += [
+        Entry(augment.affine_matrix, lambda rng, attrs, n: (rng.random((n, augment.DRAWS)), None), {"n": 1024},
+              {"height": 28.0, "width": 28.0, "turn_low": -0.1, "turn_high": 0.1}),
+        Entry(augment.affine_sample, seen, pictures, {}, lambda images, size, channels: {"size": (size, size)}),
+        Entry(augment.paste_boxes, lambda rng, attrs, images, size, channels: (
+            normal(rng, images, size, size, channels), rng.random((images, 4)) * size, None, None), pictures),
+        Entry(augment.mix_rows, lambda rng, attrs, rows, columns: (
+            normal(rng, rows, columns), rng.random(rows), rng.random(1)), {"rows": 64, "columns": 3072}),
+        Entry(augment.quantile, lambda rng, attrs, n: (rng.random(n), np.linspace(-1, 1, 1025)), FLAT),
+    ]
     made += [Entry(pool.resample, larger, {"images": 64, "size": 14, "channels": 64}, {"axis": 1})]
     made += [Entry(k, probabilities(k), CLASSES, terms=_along) for k in (
         loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad, loss.softmax_cross_entropy_dense,
