@@ -66,3 +66,32 @@ def test_keras_normalizations():
         weights = [rng.normal(size=w.shape) for w in ours.get_weights()]
         ours.set_weights(weights), theirs.set_weights(weights)
         np.testing.assert_allclose(ours(x), np.asarray(theirs(x)), rtol=1e-5, atol=1e-5, err_msg=f"{name} {arguments}")
+
+
+@pytest.mark.parametrize("shape", ((3, 4, 5, 8), (4, 28, 28, 16), (2, 3, 1, 3)))
+def test_batch_normalization_of_images(shape):
+    """Statistics over batch, rows and columns: values, moving averages, inference, gradients."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    x, dy = (rng.normal(size=shape).astype(np.float32) * 2 + 1 for _ in range(2))
+    layer, weights = layers.BatchNormalization(unbiased_moving_variance=True), [
+        rng.normal(size=shape[-1]), rng.normal(size=shape[-1]), rng.normal(size=shape[-1]), rng.random(shape[-1]) + 1]
+    layer(x)
+    layer.set_weights(weights)
+    given = fastnn.Variable(x, name="x")
+    value = fastnn.value_and_grad(lambda d: ops.sum(layer(given * 1.0, training=True) * d),
+                                  [given, *layer.trainable_variables])
+    _, grads = value(dy)
+    theirs = torch.nn.BatchNorm2d(shape[-1], eps=1e-3, momentum=0.01)
+    for name, w in zip(("weight", "bias", "running_mean", "running_var"), weights):
+        getattr(theirs, name).data[:] = torch.tensor(w)
+    inputs = torch.tensor(x, requires_grad=True)
+    y = theirs(inputs.movedim(-1, 1)).movedim(1, -1)
+    y.backward(torch.tensor(dy))
+    for got, want in zip(grads, (inputs.grad, theirs.weight.grad, theirs.bias.grad)):
+        np.testing.assert_allclose(got, want.numpy(), rtol=1e-4, atol=1e-5 * np.abs(want.numpy()).max())
+    for got, want in zip(layer.get_weights()[2:], (theirs.running_mean, theirs.running_var)):
+        np.testing.assert_allclose(got, want.numpy(), rtol=1e-5, atol=1e-6)
+    theirs.eval()
+    want = theirs(inputs.movedim(-1, 1)).movedim(1, -1).detach().numpy()
+    np.testing.assert_allclose(layer(x), want, rtol=1e-4, atol=1e-5)
