@@ -22,7 +22,7 @@ import math
 
 import numpy as np
 
-from ..ops import _apply, _function
+from ..ops.calling import apply, function
 
 
 def _number(who: str, name: str, value, least: float = -math.inf, open_end: bool = False) -> float:
@@ -35,7 +35,7 @@ def _number(who: str, name: str, value, least: float = -math.inf, open_end: bool
 
 
 def _activate(x, kind: str, **attrs):
-    return _apply("activation", x, kind=kind, **attrs)
+    return apply("activation", x, kind=kind, **attrs)
 
 
 def linear(x):
@@ -45,7 +45,7 @@ def linear(x):
 
 # ---------------------------------------------------------------------- of the family of relu
 
-@_function
+@function
 def relu(x, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0):
     """min(x, max_value) where x > threshold, else negative_slope (x - threshold): max(x, 0) by default.
 
@@ -78,10 +78,10 @@ def relu(x, negative_slope: float = 0.0, max_value: float | None = None, thresho
         return _activate(x, "leaky_relu", alpha=slope) if slope else _activate(x, "relu")
     if threshold == 0 and slope == 0 and top == 6:
         return _activate(x, "relu6")
-    return _apply("ramp", x, threshold=threshold, slope=slope, top=top)
+    return apply("ramp", x, threshold=threshold, slope=slope, top=top)
 
 
-@_function
+@function
 def relu6(x):
     """min(max(x, 0), 6).
 
@@ -97,7 +97,7 @@ def relu6(x):
     return _activate(x, "relu6")
 
 
-@_function
+@function
 def leaky_relu(x, negative_slope: float = 0.2):
     """x where x > 0, else negative_slope x.
 
@@ -116,7 +116,7 @@ def leaky_relu(x, negative_slope: float = 0.2):
     return relu(x, negative_slope=negative_slope)
 
 
-@_function
+@function
 def threshold(x, threshold: float, default_value: float):
     """x where x > threshold, else default_value.
 
@@ -125,11 +125,11 @@ def threshold(x, threshold: float, default_value: float):
     >>> threshold(np.array([-1.0, 0.5, 2.0]), 1.0, -3.0)
     array([-3., -3.,  2.])
     """
-    return _apply("ramp", x, threshold=_number("threshold", "threshold", threshold),
+    return apply("ramp", x, threshold=_number("threshold", "threshold", threshold),
                   value=_number("threshold", "default_value", default_value))
 
 
-@_function
+@function
 def elu(x, alpha: float = 1.0):
     """x where x > 0, else alpha (exp(x) - 1).
 
@@ -146,7 +146,7 @@ def elu(x, alpha: float = 1.0):
     return _activate(x, "elu", alpha=_number("elu", "alpha", alpha, 0))
 
 
-@_function
+@function
 def selu(x):
     """scale x where x > 0, else scale alpha (exp(x) - 1): scale 1.0507009873554805, alpha 1.6732632423543772.
 
@@ -164,7 +164,7 @@ def selu(x):
     return _activate(x, "selu")
 
 
-@_function
+@function
 def celu(x, alpha: float = 1.0):
     """x where x > 0, else alpha (exp(x / alpha) - 1): its slope is continuous for any alpha above 0.
 
@@ -182,7 +182,7 @@ def celu(x, alpha: float = 1.0):
 
 # ---------------------------------------------------------------------- smooth ones
 
-@_function
+@function
 def sigmoid(x):
     """1 / (1 + exp(-x)), from exp(-abs(x)), so that nothing overflows.
 
@@ -194,7 +194,7 @@ def sigmoid(x):
     return _activate(x, "sigmoid")
 
 
-@_function
+@function
 def log_sigmoid(x):
     """log(1 / (1 + exp(-x))), which is -softplus(-x) and does not overflow.
 
@@ -206,7 +206,7 @@ def log_sigmoid(x):
     return _activate(x, "log_sigmoid")
 
 
-@_function
+@function
 def tanh(x):
     """The hyperbolic tangent.
 
@@ -218,7 +218,7 @@ def tanh(x):
     return _activate(x, "tanh")
 
 
-@_function
+@function
 def exponential(x):
     """exp(x); above 88.72 float32 has no room for it.
 
@@ -230,7 +230,7 @@ def exponential(x):
     return _activate(x, "exponential")
 
 
-@_function
+@function
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log1p(exp(-abs(x))).
 
@@ -246,7 +246,7 @@ def softplus(x):
     return _activate(x, "softplus")
 
 
-@_function
+@function
 def softsign(x):
     """x / (1 + abs(x)).
 
@@ -262,7 +262,7 @@ def softsign(x):
     return _activate(x, "softsign")
 
 
-@_function
+@function
 def squareplus(x, b: float = 4):
     """(x + sqrt(x^2 + b)) / 2; for negative x as b / (2 (sqrt(x^2 + b) - x)), which does not cancel.
 
@@ -278,7 +278,7 @@ def squareplus(x, b: float = 4):
     return _activate(x, "squareplus", alpha=_number("squareplus", "b", b, 0))
 
 
-@_function
+@function
 def gelu(x, approximate: bool = True):
     """x P(x), P the normal distribution function: exact by erf, or approximated by tanh.
 
@@ -297,7 +297,7 @@ def gelu(x, approximate: bool = True):
     return _activate(x, "gelu_tanh" if approximate else "gelu")
 
 
-@_function
+@function
 def silu(x, beta: float = 1.0):
     """x sigmoid(beta x), also called swish.
 
@@ -314,7 +314,7 @@ def silu(x, beta: float = 1.0):
     return _activate(x, "silu", alpha=_number("silu", "beta", beta, 0))
 
 
-@_function
+@function
 def mish(x):
     """x tanh(log(1 + exp(x))).
 
@@ -332,7 +332,7 @@ def mish(x):
 
 # ---------------------------------------------------------------------- in straight pieces, and shrinking ones
 
-@_function
+@function
 def hard_sigmoid(x):
     """min(max(x + 3, 0), 6) / 6.
 
@@ -346,7 +346,7 @@ def hard_sigmoid(x):
     return _activate(x, "hard_sigmoid")
 
 
-@_function
+@function
 def hard_silu(x):
     """x hard_sigmoid(x), also called hard swish.
 
@@ -362,7 +362,7 @@ def hard_silu(x):
     return _activate(x, "hard_silu")
 
 
-@_function
+@function
 def hard_tanh(x):
     """min(max(x, -1), 1).
 
@@ -374,7 +374,7 @@ def hard_tanh(x):
     return _activate(x, "hard_tanh")
 
 
-@_function
+@function
 def hard_shrink(x, threshold: float = 0.5):
     """x where abs(x) > threshold, else 0.
 
@@ -386,7 +386,7 @@ def hard_shrink(x, threshold: float = 0.5):
     return _activate(x, "hard_shrink", alpha=_number("hard_shrink", "threshold", threshold, 0))
 
 
-@_function
+@function
 def soft_shrink(x, threshold: float = 0.5):
     """x - threshold where x > threshold, x + threshold where x < -threshold, else 0.
 
@@ -398,7 +398,7 @@ def soft_shrink(x, threshold: float = 0.5):
     return _activate(x, "soft_shrink", alpha=_number("soft_shrink", "threshold", threshold, 0))
 
 
-@_function
+@function
 def tanh_shrink(x):
     """x - tanh(x), up to 1 by a polynomial, so that nothing cancels.
 
@@ -410,7 +410,7 @@ def tanh_shrink(x):
     return _activate(x, "tanh_shrink")
 
 
-@_function
+@function
 def sparse_plus(x):
     """0 where x <= -1, x where x >= 1, (x + 1)^2 / 4 between.
 
@@ -422,7 +422,7 @@ def sparse_plus(x):
     return _activate(x, "sparse_plus")
 
 
-@_function
+@function
 def sparse_sigmoid(x):
     """min(max((x + 1) / 2, 0), 1): the slope of `sparse_plus`.
 

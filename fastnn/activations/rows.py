@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..ops import _apply, _axes, _function, _operand, reshape, transpose
+from ..ops.calling import apply, axes_of, function, operand
+from ..ops.shapes import reshape, transpose
 
 
-@_function
+@function
 def softmax(x, axis: int | Sequence[int] = -1):
     """exp(x) over its sum along an axis, or several; from x - max(x), so that nothing overflows.
 
@@ -27,7 +28,7 @@ def softmax(x, axis: int | Sequence[int] = -1):
     return _along("softmax", x, axis)
 
 
-@_function
+@function
 def log_softmax(x, axis: int | Sequence[int] = -1):
     """The logarithm of `softmax`: x - max(x) - log(sum(exp(x - max(x)))).
 
@@ -39,7 +40,7 @@ def log_softmax(x, axis: int | Sequence[int] = -1):
     return _along("log_softmax", x, axis)
 
 
-@_function
+@function
 def sparsemax(x, axis: int = -1):
     """The point nearest to x whose elements are at least 0 and sum to 1: max(x - tau, 0) along an axis.
 
@@ -57,7 +58,7 @@ def sparsemax(x, axis: int = -1):
     return _along("sparsemax", x, axis)
 
 
-@_function
+@function
 def glu(x, axis: int = -1):
     """a sigmoid(b), a and b the two halves of an axis of even length.
 
@@ -70,8 +71,8 @@ def glu(x, axis: int = -1):
     >>> glu(np.array([1.0, 2.0, 0.0, np.log(3)]))
     array([0.5, 1.5])
     """
-    x = _operand(x)
-    (at,) = _axes(x, int(axis))
+    x = operand(x)
+    (at,) = axes_of(x, int(axis))
     if x.shape[at] % 2:
         raise ValueError(f"glu halves axis {axis}, which is odd in the shape {tuple(x.shape)}.")
     return _along("glu", x, at)
@@ -79,18 +80,18 @@ def glu(x, axis: int = -1):
 
 def _along(name: str, x, axis: int | Sequence[int]):
     """A kernel of the last axis along others, which go to the end and come back."""
-    x = _operand(x)
-    axes, ndim = _axes(x, axis), len(x.shape)
+    x = operand(x)
+    axes, ndim = axes_of(x, axis), len(x.shape)
     if not axes:
         raise ValueError(f"{name} wants at least one axis, not {axis!r}.")
     if axes == (ndim - 1,):
-        return _apply(name, x)
+        return apply(name, x)
     perm = [i for i in range(ndim) if i not in axes] + list(axes)
     y = transpose(x, perm)
     if len(axes) > 1:
         shape = tuple(y.shape)
         last = math.prod(shape[-len(axes):])
-        y = reshape(_apply(name, reshape(y, (*shape[: -len(axes)], last))), shape)
+        y = reshape(apply(name, reshape(y, (*shape[: -len(axes)], last))), shape)
     else:
-        y = _apply(name, y)
+        y = apply(name, y)
     return transpose(y, [int(i) for i in np.argsort(perm)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import activations, constraints, convolutions, initializers, regularizers
+from .. import activations, constraints, initializers, regularizers
 from ..kernels.dense import ACTIVATIONS
+from ..ops import convolutions
 from ..spelling import one_of
 from .layer import Layer
 

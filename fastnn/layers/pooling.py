@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import movement, ops
+from .. import ops
+from ..ops import movement
 from ..spelling import one_of
 from .layer import Layer
 
@@ -37,7 +38,7 @@ class Spatial(Layer):
         raise NotImplementedError(f"{type(self).__name__} must override channels_last(self, x).")
 
     def _sizes(self, what: str, value: Any) -> tuple[int, ...]:
-        return movement._per_axis(f"{type(self).__name__} {self.name}", what, value, self.places)
+        return movement.per_axis(f"{type(self).__name__} {self.name}", what, value, self.places)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}

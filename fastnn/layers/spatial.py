@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import movement, ops
+from .. import ops
+from ..ops import movement
 from ..spelling import one_of
 from .layer import Layer
 from .pooling import Spatial

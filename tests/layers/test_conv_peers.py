@@ -7,7 +7,7 @@ import pytest
 
 import fastnn
 from fastnn import layers, ops
-from fastnn.convolutions import transposed_axis, zeros_around
+from fastnn.ops.convolutions import transposed_axis, zeros_around
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras's own
 

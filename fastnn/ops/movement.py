@@ -7,32 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import pool as _pool
-from .ops import (
-    _apply,
-    _axes,
-    _float_dtype,
-    _function,
-    _graph_of,
-    _operand,
-    concatenate,
-    expand_dims,
-    reshape,
-    squeeze,
-    transpose,
-)
-from .spelling import one_of
+from ..kernels import pool as _pool
+from ..spelling import one_of
+from .calling import apply, axes_of, float_dtype, function, graph_of, operand
+from .shapes import concatenate, expand_dims, reshape, squeeze, transpose
 
 MODES = ("constant", "reflect", "symmetric", "edge", "wrap")
 
 
 def picked(x, index, axis: int, weight=None):
     """Along an axis the sums of x at `index` (J, K) times `weight`; one index alone for each place picks elements."""
-    x = _operand(x)
+    x = operand(x)
     index = np.asarray(index, np.int32).reshape(len(index), -1)
     weight = np.ones(index.shape) if weight is None else np.asarray(weight)
     back = _pool.turned(index, weight, x.shape[axis])
-    graph, dtype = _graph_of((x,)), _float_dtype((x,))
+    graph, dtype = graph_of((x,)), float_dtype((x,))
     if graph is None and np.dtype(x.dtype).kind != "f":
         return np.take(x, index[:, 0], axis)
     tables = (t if t.dtype == np.int32 else t.astype(dtype) for t in (index, weight, *back))
@@ -45,7 +34,7 @@ def _whole(name: str, what: str, value: Any, least: int = 0) -> int:
     return int(value)
 
 
-@_function
+@function
 def pad(x, pad_width, mode: str = "constant", constant_values: float | None = None):
     """x with more around it.
 
@@ -62,7 +51,7 @@ def pad(x, pad_width, mode: str = "constant", constant_values: float | None = No
     >>> pad(np.array([1.0, 2.0, 3.0]), (2, 1), mode="reflect")
     array([3., 2., 1., 2., 3., 2.])
     """
-    x = _operand(x)
+    x = operand(x)
     one_of("mode", mode, MODES)
     if constant_values is not None and mode != "constant":
         raise ValueError(f"pad: the mode {mode!r} has no constant_values.")
@@ -72,7 +61,7 @@ def pad(x, pad_width, mode: str = "constant", constant_values: float | None = No
         if not before and not after:
             continue
         if mode == "constant" and value == 0:
-            x = _apply("pad_axis", x, axis=axis, before=before, after=after)
+            x = apply("pad_axis", x, axis=axis, before=before, after=after)
         elif mode == "constant":
             borders = [np.full([k if i == axis else m for i, m in enumerate(x.shape)], value, x.dtype)
                        for k in (before, after)]
@@ -95,7 +84,7 @@ def _sides(width: Any, shape: Sequence[int]) -> list[tuple[int, int]]:
     return [(_whole("pad", "pad_width", a), _whole("pad", "pad_width", b)) for a, b in pairs]
 
 
-@_function
+@function
 def flip(x, axis=None):
     """x in reverse along an axis, several, or all.
 
@@ -105,14 +94,14 @@ def flip(x, axis=None):
     array([[2., 1.],
            [4., 3.]])
     """
-    x = _operand(x)
-    for a in _axes(x, axis):
+    x = operand(x)
+    for a in axes_of(x, axis):
         if x.shape[a] > 1:
             x = picked(x, np.arange(x.shape[a])[::-1], a)
     return x
 
 
-@_function
+@function
 def repeat(x, repeats: int, axis: int | None = None):
     """Each element, or each slice along an axis, so many times in a row.
 
@@ -121,16 +110,16 @@ def repeat(x, repeats: int, axis: int | None = None):
     >>> repeat(np.array([1.0, 2.0]), 2)
     array([1., 1., 2., 2.])
     """
-    x, repeats = _operand(x), _whole("repeat", "repeats", repeats, 1)
+    x, repeats = operand(x), _whole("repeat", "repeats", repeats, 1)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    (axis,) = _axes(x, axis)
+    (axis,) = axes_of(x, axis)
     shape = tuple(x.shape)
-    wide = _apply("broadcast_to", expand_dims(x, axis + 1), shape=(*shape[: axis + 1], repeats, *shape[axis + 1 :]))
+    wide = apply("broadcast_to", expand_dims(x, axis + 1), shape=(*shape[: axis + 1], repeats, *shape[axis + 1 :]))
     return reshape(wide, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]))
 
 
-@_function
+@function
 def tile(x, repeats):
     """x as a whole, so many times along each axis.
 
@@ -139,17 +128,17 @@ def tile(x, repeats):
     >>> tile(np.array([1.0, 2.0]), 2)
     array([1., 2., 1., 2.])
     """
-    x = _operand(x)
+    x = operand(x)
     counts = [repeats] if isinstance(repeats, int | np.integer) else list(repeats)
     counts = [_whole("tile", "repeats", n, 1) for n in counts]
     shape = [1] * (len(counts) - len(x.shape)) + list(x.shape)
     counts = [1] * (len(shape) - len(counts)) + counts
     around = [n for pair in zip(counts, shape) for n in pair]
     x = reshape(x, [n for m in shape for n in (1, m)])
-    return reshape(_apply("broadcast_to", x, shape=tuple(around)), [n * m for n, m in zip(counts, shape)])
+    return reshape(apply("broadcast_to", x, shape=tuple(around)), [n * m for n, m in zip(counts, shape)])
 
 
-@_function
+@function
 def stack(x, axis: int = 0):
     """Arrays of one shape along a new axis.
 
@@ -159,7 +148,7 @@ def stack(x, axis: int = 0):
     array([[1., 3.],
            [2., 4.]])
     """
-    xs = [_operand(v) for v in x]
+    xs = [operand(v) for v in x]
     for v in xs[1:]:
         if tuple(v.shape) != tuple(xs[0].shape):
             raise ValueError(f"stack needs arrays of one shape, not {tuple(xs[0].shape)} and {tuple(v.shape)}.")
@@ -171,7 +160,7 @@ def stack(x, axis: int = 0):
     return concatenate([expand_dims(v, axis) for v in xs], axis % ndim)
 
 
-@_function
+@function
 def split(x, indices_or_sections, axis: int = 0):
     """x in parts along an axis: so many of one size, or cut before each of these indices.
 
@@ -180,28 +169,28 @@ def split(x, indices_or_sections, axis: int = 0):
     >>> split(np.array([1.0, 2.0, 3.0]), [1])
     [array([1.]), array([2., 3.])]
     """
-    x = _operand(x)
-    (axis,) = _axes(x, axis)
+    x = operand(x)
+    (axis,) = axes_of(x, axis)
     n, cuts = x.shape[axis], indices_or_sections
     if isinstance(cuts, int | np.integer):
         if cuts < 1 or n % cuts:
             raise ValueError(f"split: {n} elements along axis {axis} can't be cut into {cuts} parts of one size.")
         cuts = range(n // cuts, n, n // cuts)
     cuts = [0, *(min(max(int(c) + n if c < 0 else int(c), 0), n) for c in cuts), n]
-    return [_apply("slice_axis", x, axis=axis, start=a, stop=max(a, b)) for a, b in zip(cuts, cuts[1:])]
+    return [apply("slice_axis", x, axis=axis, start=a, stop=max(a, b)) for a, b in zip(cuts, cuts[1:])]
 
 
-@_function
+@function
 def unstack(x, num: int | None = None, axis: int = 0):
     """The slices of x along an axis, without it."""
-    x = _operand(x)
-    (axis,) = _axes(x, axis)
+    x = operand(x)
+    (axis,) = axes_of(x, axis)
     if num not in (None, x.shape[axis]):
         raise ValueError(f"unstack: num is {num}; axis {axis} of the shape {tuple(x.shape)} has {x.shape[axis]}.")
     return [squeeze(part, axis) for part in split(x, x.shape[axis], axis)]
 
 
-@_function
+@function
 def take(x, indices, axis: int | None = None):
     """The elements, or slices along an axis, at these fixed places; negative ones count from the end.
 
@@ -210,10 +199,10 @@ def take(x, indices, axis: int | None = None):
     >>> take(np.array([10.0, 20.0, 30.0]), [2, 0, -1])
     array([30., 10., 30.])
     """
-    x = _operand(x)
+    x = operand(x)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
-    (axis,) = _axes(x, axis)
+    (axis,) = axes_of(x, axis)
     at, n = np.asarray(indices), x.shape[axis]
     if at.dtype.kind not in "iu" or at.size == 0 or at.min() < -n or at.max() >= n:
         raise ValueError(f"take: indices are {indices!r}; whole numbers from {-n} to {n - 1} are wanted.")
@@ -221,16 +210,16 @@ def take(x, indices, axis: int | None = None):
     return reshape(y, (*x.shape[:axis], *at.shape, *x.shape[axis + 1 :]))
 
 
-@_function
+@function
 def moveaxis(x, source, destination):
     """Axes `source` at the places `destination`, the others in their order."""
-    x = _operand(x)
+    x = operand(x)
     ndim = len(x.shape)
     pairs = [[a] if isinstance(a, int | np.integer) else list(a) for a in (source, destination)]
     if len(pairs[0]) != len(pairs[1]):
         raise ValueError(f"moveaxis needs as many destinations as sources, not {destination!r} for {source!r}.")
     for axes in pairs:
-        _axes(x, axes)
+        axes_of(x, axes)
     found, to = ([a % ndim for a in axes] for axes in pairs)
     order = [a for a in range(ndim) if a not in found]
     for place, a in sorted(zip(to, found)):
@@ -238,12 +227,12 @@ def moveaxis(x, source, destination):
     return transpose(x, order)
 
 
-@_function
+@function
 def swapaxes(x, axis1: int, axis2: int):
     """x with these two axes exchanged."""
-    x = _operand(x)
+    x = operand(x)
     order = list(range(len(x.shape)))
-    (a,), (b,) = _axes(x, axis1), _axes(x, axis2)
+    (a,), (b,) = axes_of(x, axis1), axes_of(x, axis2)
     order[a], order[b] = b, a
     return transpose(x, order)
 
@@ -251,7 +240,7 @@ def swapaxes(x, axis1: int, axis2: int):
 # ---------------------------------------------------------------------- windows over images and sequences
 
 
-def _per_axis(name: str, what: str, value: Any, count: int) -> tuple[int, ...]:
+def per_axis(name: str, what: str, value: Any, count: int) -> tuple[int, ...]:
     values = (value,) * count if isinstance(value, int | np.integer) and not isinstance(value, bool) else value
     values = tuple(values) if isinstance(values, list | tuple) else ()
     if len(values) != count or any(isinstance(v, bool) or not isinstance(v, int | np.integer) or v < 1 for v in values):
@@ -261,13 +250,13 @@ def _per_axis(name: str, what: str, value: Any, count: int) -> tuple[int, ...]:
 
 
 def _windows(name: str, x, pool_size, strides, padding: str, data_format: str | None, **more):
-    x = _operand(x)
+    x = operand(x)
     count = len(x.shape) - 2
     if count not in (1, 2):
         raise ValueError(f"{name} takes (batch, steps, channels) or (batch, rows, columns, channels), not the shape "
                          f"{tuple(x.shape)}.")
-    size = _per_axis(name, "pool_size", pool_size, count)
-    strides = size if strides is None else _per_axis(name, "strides", strides, count)
+    size = per_axis(name, "pool_size", pool_size, count)
+    strides = size if strides is None else per_axis(name, "strides", strides, count)
     one_of("padding", padding, ("valid", "same"))
     data_format = one_of("data_format", data_format or "channels_last", ("channels_last", "channels_first"))
     first = data_format == "channels_first"
@@ -278,13 +267,13 @@ def _windows(name: str, x, pool_size, strides, padding: str, data_format: str | 
     if any(r < s for r, s in zip(rows, size)) and padding == "valid":
         raise ValueError(f"{name}: windows of {size[-count:]} do not fit into {tuple(rows[-count:])}; see "
                          "padding='same'.")
-    y = _apply(name, reshape(x, (shape[0], *rows, shape[-1])), pool=size, strides=strides, padding=sides, **more)
+    y = apply(name, reshape(x, (shape[0], *rows, shape[-1])), pool=size, strides=strides, padding=sides, **more)
     y = y[0] if isinstance(y, tuple) else y
     y = reshape(y, (shape[0], *y.shape[3 - count : 3], shape[-1]))
     return moveaxis(y, -1, 1) if first else y
 
 
-@_function
+@function
 def max_pool(inputs, pool_size, strides=None, padding: str = "valid", data_format: str | None = None):
     """The largest of each window of a sequence or an image.
 
@@ -301,7 +290,7 @@ def max_pool(inputs, pool_size, strides=None, padding: str = "valid", data_forma
     return _windows("max_pool", inputs, pool_size, strides, padding, data_format)
 
 
-@_function
+@function
 def average_pool(inputs, pool_size, strides=None, padding: str = "valid", data_format: str | None = None):
     """The mean of each window of a sequence or an image; arguments as of `max_pool`.
 
@@ -316,7 +305,7 @@ def average_pool(inputs, pool_size, strides=None, padding: str = "valid", data_f
 def upsampled(x, size: Sequence[int]):
     """Each pixel of (N, H, W, C) as a block of size[0] x size[1] of them."""
     n, h, w, c = x.shape
-    return _apply("average_pool_grad", x, shape=(n, h * size[0], w * size[1], c), pool=tuple(size),
+    return apply("average_pool_grad", x, shape=(n, h * size[0], w * size[1], c), pool=tuple(size),
                   strides=tuple(size), mean=0)
 
 

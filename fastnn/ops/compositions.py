@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
-from .ops import _axes, _filled_with, _function, _graph_of, _is_number, _operand
-from .program.graph import Tensor
+from .. import ops
+from ..program.graph import Tensor
+from .calling import axes_of, function, graph_of, is_number, operand
+from .constants import filled_with
 
 __all__ = [
     "all", "any", "arange", "argmax", "argmin", "average", "binary_crossentropy", "broadcast_to",
@@ -27,7 +28,7 @@ __all__ = [
 
 def _plain(*values: Any) -> bool:
     """Whether NumPy can compute with these at once."""
-    return _graph_of(values) is None
+    return graph_of(values) is None
 
 
 # ---------------------------------------------------------------------- made of nothing
@@ -73,10 +74,10 @@ def linspace(start, stop, num: int = 50, endpoint: bool = True, dtype: str | Non
     return np.linspace(start, stop, num, endpoint).astype(dtype or "float32")
 
 
-@_function
+@function
 def full_like(x, fill_value, dtype=None):
     """One number in the shape of x."""
-    return _filled_with(x, float(fill_value))
+    return filled_with(x, float(fill_value))
 
 
 # ---------------------------------------------------------------------- truth
@@ -95,7 +96,7 @@ def _floats(*values):
             v.dtype.kind != "f" else v for v in values]
 
 
-@_function
+@function
 def equal(x1, x2):
     """1 where the two are equal, else 0; its gradient is nil."""
     if _plain(x1, x2):
@@ -104,7 +105,7 @@ def equal(x1, x2):
     return logical_not(ops.absolute(ops.subtract(x1, x2)))
 
 
-@_function
+@function
 def greater_equal(x1, x2):
     """1 where x1 >= x2, else 0; its gradient is nil."""
     if _plain(x1, x2):
@@ -112,7 +113,7 @@ def greater_equal(x1, x2):
     return 1.0 - ops.greater(*_floats(x2, x1))
 
 
-@_function
+@function
 def less_equal(x1, x2):
     """1 where x1 <= x2, else 0; its gradient is nil."""
     if _plain(x1, x2):
@@ -120,7 +121,7 @@ def less_equal(x1, x2):
     return 1.0 - ops.greater(*_floats(x1, x2))
 
 
-@_function
+@function
 def logical_and(x1, x2):
     """1 where both are not 0."""
     if _plain(x1, x2):
@@ -129,7 +130,7 @@ def logical_and(x1, x2):
     return ops.multiply(_truth(x1), _truth(x2))
 
 
-@_function
+@function
 def logical_or(x1, x2):
     """1 where one of the two is not 0, or both."""
     if _plain(x1, x2):
@@ -138,13 +139,13 @@ def logical_or(x1, x2):
     return ops.maximum(_truth(x1), _truth(x2))
 
 
-@_function
+@function
 def logical_not(x):
     """1 where x is 0, else 0."""
     return np.logical_not(x) if _plain(x) else 1.0 - _truth(x)
 
 
-@_function
+@function
 def isclose(x1, x2, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False):
     """1 where the two differ by no more than ``atol + rtol * abs(x2)``."""
     if _plain(x1, x2):
@@ -152,19 +153,19 @@ def isclose(x1, x2, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = Fa
     return less_equal(ops.absolute(ops.subtract(x1, x2)), ops.absolute(x2) * rtol + atol)
 
 
-@_function
+@function
 def all(x, axis=None, keepdims: bool = False):
     """1 where nothing along the axes is 0."""
     return np.all(x, _tuple(axis), keepdims=keepdims) if _plain(x) else ops.min(_truth(x), axis, keepdims)
 
 
-@_function
+@function
 def any(x, axis=None, keepdims: bool = False):
     """1 where something along the axes is not 0."""
     return np.any(x, _tuple(axis), keepdims=keepdims) if _plain(x) else ops.max(_truth(x), axis, keepdims)
 
 
-@_function
+@function
 def count_nonzero(x, axis=None):
     """How many along the axes are not 0."""
     return np.count_nonzero(x, _tuple(axis)) if _plain(x) else ops.sum(_truth(x), axis)
@@ -176,7 +177,7 @@ def _tuple(axis):
 
 # ---------------------------------------------------------------------- numbers
 
-@_function
+@function
 def floor(x):
     """The next whole number below; its gradient is nil."""
     if _plain(x):
@@ -185,40 +186,40 @@ def floor(x):
     return whole - ops.greater(whole, x)
 
 
-@_function
+@function
 def ceil(x):
     """The next whole number above; its gradient is nil."""
     return np.ceil(x) if _plain(x) else ops.negative(floor(ops.negative(x)))
 
 
-@_function
+@function
 def log2(x):
     """The logarithm to base 2."""
     return ops.log(x) * (1 / math.log(2))
 
 
-@_function
+@function
 def log10(x):
     """The logarithm to base 10."""
     return ops.log(x) * (1 / math.log(10))
 
 
-@_function
+@function
 def logaddexp(x1, x2):
     """``log(exp(x1) + exp(x2))``, without overflow."""
     return ops.add(ops.maximum(x1, x2), ops.log1p(ops.exp(ops.negative(ops.absolute(ops.subtract(x1, x2))))))
 
 
-@_function
+@function
 def divide_no_nan(x1, x2):
     """x1 / x2, and 0 where x2 is 0."""
-    there = _truth(_operand(x2))
+    there = _truth(operand(x2))
     return ops.where(there, ops.divide(x1, ops.where(there, x2, 1.0)), 0.0)
 
 
 # ---------------------------------------------------------------------- along axes
 
-@_function
+@function
 def argmax(x, axis: int | None = None, keepdims: bool = False):
     """Where the largest is, the first of several: int32."""
     if _plain(x):
@@ -227,7 +228,7 @@ def argmax(x, axis: int | None = None, keepdims: bool = False):
     if axis is None:
         x, axis, found = ops.reshape(x, (-1,)), 0, (1,) * len(shape) if keepdims else ()
     else:
-        (axis,) = _axes(x, axis)
+        (axis,) = axes_of(x, axis)
         found = tuple(1 if i == axis else n for i, n in enumerate(shape) if keepdims or i != axis)
     n = x.shape[axis]
     places = np.arange(n, dtype=np.float32).reshape([n if i == axis else 1 for i in range(len(x.shape))])
@@ -235,29 +236,29 @@ def argmax(x, axis: int | None = None, keepdims: bool = False):
     return ops.reshape(ops.cast(ops.min(ops.where(here, places, float(n)), axis), "int32"), found)
 
 
-@_function
+@function
 def argmin(x, axis: int | None = None, keepdims: bool = False):
     """Where the smallest is, the first of several: int32."""
     return np.argmin(x, axis, keepdims=keepdims).astype(np.int32) if _plain(x) else argmax(
         ops.negative(x), axis, keepdims)
 
 
-@_function
+@function
 def average(x, axis=None, weights=None):
     """The mean, or with weights ``sum(w * x) / sum(w)``."""
     if weights is None:
         return ops.mean(x, axis)
-    if not _is_number(axis) and axis is not None or len(_operand(weights).shape) == len(_operand(x).shape):
+    if not is_number(axis) and axis is not None or len(operand(weights).shape) == len(operand(x).shape):
         w = weights
     else:
-        x = _operand(x)
-        (at,) = _axes(x, 0 if axis is None else axis)
+        x = operand(x)
+        (at,) = axes_of(x, 0 if axis is None else axis)
         w = ops.reshape(weights, [n if i == at else 1 for i, n in enumerate(x.shape)])
     whole = ops.multiply(ops.ones_like(x), w)
     return ops.divide(ops.sum(ops.multiply(x, w), axis), ops.sum(whole, axis))
 
 
-@_function
+@function
 def cumsum(x, axis: int | None = None):
     """Running sums along an axis: a product with a triangle of ones in a program."""
     if _plain(x):
@@ -269,24 +270,24 @@ def cumsum(x, axis: int | None = None):
     return ops.moveaxis(ops.reshape(found, moved.shape), -1, axis)
 
 
-@_function
+@function
 def logsumexp(x, axis=None, keepdims: bool = False):
     """``log(sum(exp(x)))``, without overflow."""
     most = ops.stop_gradient(ops.max(x, axis, keepdims=True))
     found = ops.add(ops.log(ops.sum(ops.exp(ops.subtract(x, most)), axis, keepdims=True)), most)
     if keepdims:
         return found
-    axes = _axes(_operand(x), axis)
-    return ops.reshape(found, tuple(n for i, n in enumerate(_operand(x).shape) if i not in axes))
+    axes = axes_of(operand(x), axis)
+    return ops.reshape(found, tuple(n for i, n in enumerate(operand(x).shape) if i not in axes))
 
 
-@_function
+@function
 def moments(x, axes, keepdims: bool = False):
     """Mean and variance along axes."""
     return ops.mean(x, axes, keepdims), ops.var(x, axes, keepdims)
 
 
-@_function
+@function
 def norm(x, ord=None, axis=None, keepdims: bool = False):
     """The Euclidean norm of a vector (Frobenius of a matrix); by `ord` also 1 and infinity along one axis."""
     if ord in (None, 2, "fro", "euclidean"):
@@ -298,7 +299,7 @@ def norm(x, ord=None, axis=None, keepdims: bool = False):
     raise ValueError(f"norm: ord is {ord!r}; None, 1, 2 and infinity are known.")
 
 
-@_function
+@function
 def normalize(x, axis: int = -1, order: int = 2, epsilon: float = 1e-12):
     """x over its norm along an axis, which is taken to be at least `epsilon`.
 
@@ -310,12 +311,12 @@ def normalize(x, axis: int = -1, order: int = 2, epsilon: float = 1e-12):
     return ops.divide(x, ops.clip(norm(x, order, axis, keepdims=True), epsilon, math.inf))
 
 
-@_function
+@function
 def prod(x, axis=None, keepdims: bool = False):
     """The product along axes."""
     if _plain(x):
         return np.prod(x, _tuple(axis), keepdims=keepdims)
-    axes = _axes(x, axis)
+    axes = axes_of(x, axis)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
     rest = [i for i in range(len(x.shape)) if i not in axes]
     flat = ops.reshape(ops.transpose(x, (*axes, *rest)), (-1, math.prod(x.shape[i] for i in rest)))
@@ -330,21 +331,21 @@ def prod(x, axis=None, keepdims: bool = False):
 
 def ndim(x) -> int:
     """How many axes x has."""
-    return len(_operand(x).shape) if not hasattr(x, "shape") else len(x.shape)
+    return len(operand(x).shape) if not hasattr(x, "shape") else len(x.shape)
 
 
 def size(x) -> int:
     """How many elements x has."""
-    return math.prod(_operand(x).shape)
+    return math.prod(operand(x).shape)
 
 
-@_function
+@function
 def ravel(x):
     """x with one axis."""
     return ops.reshape(x, (-1,))
 
 
-@_function
+@function
 def broadcast_to(x, shape):
     """x repeated along axes of length 1 to this shape."""
     shape = tuple(shape)
@@ -352,17 +353,17 @@ def broadcast_to(x, shape):
         return np.broadcast_to(x, shape)
     if shape == tuple(x.shape):
         return x
-    return ops.multiply(_filled_with(x, 1.0, shape), x)
+    return ops.multiply(filled_with(x, 1.0, shape), x)
 
 
-@_function
+@function
 def roll(x, shift: int, axis: int | None = None):
     """The elements further along an axis, those at its end at its beginning."""
     if _plain(x):
         return np.roll(x, shift, axis)
     if axis is None:
         return ops.reshape(roll(ops.reshape(x, (-1,)), shift, 0), x.shape)
-    (axis,) = _axes(x, axis)
+    (axis,) = axes_of(x, axis)
     cut = -shift % x.shape[axis]
     if cut == 0:
         return x
@@ -370,25 +371,25 @@ def roll(x, shift: int, axis: int | None = None):
     return ops.concatenate([x[(*before, slice(cut, None))], x[(*before, slice(0, cut))]], axis=axis)
 
 
-@_function
+@function
 def outer(x1, x2):
     """The products of each element of x1 and each of x2."""
     return ops.multiply(ops.reshape(x1, (-1, 1)), ops.reshape(x2, (1, -1)))
 
 
-@_function
+@function
 def tril(x, k: int = 0):
     """The lower triangle of matrices, zeros above."""
     return np.tril(x, k) if _plain(x) else ops.where(np.tri(*x.shape[-2:], k, x.dtype), x, 0.0)
 
 
-@_function
+@function
 def triu(x, k: int = 0):
     """The upper triangle of matrices, zeros below."""
     return np.triu(x, k) if _plain(x) else ops.where(1 - np.tri(*x.shape[-2:], k - 1, x.dtype), x, 0.0)
 
 
-@_function
+@function
 def one_hot(x, num_classes: int, axis: int = -1, dtype: str | None = None):
     """Class numbers as rows with a single one.
 
@@ -398,7 +399,7 @@ def one_hot(x, num_classes: int, axis: int = -1, dtype: str | None = None):
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
-    x = _operand(x)
+    x = operand(x)
     places = np.arange(num_classes)
     if _plain(x):
         found = (x[..., None] == places).astype(dtype or "float32")
@@ -411,23 +412,23 @@ def one_hot(x, num_classes: int, axis: int = -1, dtype: str | None = None):
 
 def binary_crossentropy(target, output, from_logits: bool = False):
     """``-t log(p) - (1 - t) log(1 - p)`` of each element."""
-    from .losses import BinaryCrossentropy
+    from ..losses import BinaryCrossentropy
 
-    output, shape = _operand(output), tuple(_operand(output).shape)
+    output, shape = operand(output), tuple(operand(output).shape)
     rule = BinaryCrossentropy(from_logits=from_logits, reduction="none")
-    return ops.reshape(rule(ops.reshape(_operand(target), (-1, 1)), ops.reshape(output, (-1, 1))), shape)
+    return ops.reshape(rule(ops.reshape(operand(target), (-1, 1)), ops.reshape(output, (-1, 1))), shape)
 
 
 def categorical_crossentropy(target, output, from_logits: bool = False, axis: int = -1):
     """``-sum(t log(p))`` of each row."""
-    from .losses import CategoricalCrossentropy
+    from ..losses import CategoricalCrossentropy
 
     return CategoricalCrossentropy(from_logits=from_logits, axis=axis, reduction="none")(target, output)
 
 
 def sparse_categorical_crossentropy(target, output, from_logits: bool = False, axis: int = -1):
     """``-log(p[label])`` of each row."""
-    from .losses import SparseCategoricalCrossentropy
+    from ..losses import SparseCategoricalCrossentropy
 
     return SparseCategoricalCrossentropy(from_logits=from_logits, axis=axis, reduction="none")(target, output)
 
@@ -456,9 +457,9 @@ def einsum(subscripts: str, *operands):
         raise ValueError(f"einsum: {subscripts!r} can't be done with {len(operands)} operands of a program: a list of "
                          "different letters for each is wanted, and letters of those behind the arrow.")
     for name, x in zip(names, operands):
-        if len(name) != len(_operand(x).shape):
+        if len(name) != len(operand(x).shape):
             raise ValueError(f"einsum: {name!r} is for {len(name)} axes; got an operand of shape "
-                             f"{tuple(_operand(x).shape)}.")
+                             f"{tuple(operand(x).shape)}.")
     left, x = names[0], operands[0]
     for i, (right, y) in enumerate(zip(names[1:], operands[1:]), 2):
         later = set(out).union(*names[i:])

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .kernels import conv as kernels
-from .kernels.dense import dense
-from .kernels.depthwise import depthwise
-from .spelling import one_of
+from ..kernels import conv as kernels
+from ..kernels.dense import dense
+from ..kernels.depthwise import depthwise
+from ..spelling import one_of
 
 AXES = {1: "(batch, steps, channels)", 2: "(batch, height, width, channels)"}
 
