@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -59,3 +60,14 @@ def test_chorales_lstm():
     follows = chorales.go_on(model, 24, x[0, :8], chords=2)
     assert len(follows) == 8 and all(0 <= n < chorales.NOTES for n in follows)
     assert [chorales.name(n) for n in (0, 25, 34)] == ["-", "C4", "A4"]
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet8"])
+def test_fashion_images(name):
+    images = example("fashion_images")
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 256)
+    x = (rng.integers(0, 60, (256, 28, 28, 1)) + 150 * (y[:, None, None, None] == (np.arange(28) < 14)[:, None, None]))
+    x = x.astype(np.uint8)  # bright above or below: flips and small moves leave it so
+    model = images.train(name, (x, y), epochs=3)
+    assert model.train_on_batch(x, y)[1] > 0.9
