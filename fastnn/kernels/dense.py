@@ -240,8 +240,8 @@ class dense_grad_weight(Product):
 
     Parameters
     ----------
-    ahead : how many arrays (the first slots of `then`) that call updates; they are fetched into the cache
-        while the panel is computed. The slot behind them is its gradient; `slots` counts all of its slots.
+    ahead : how many arrays (the first slots of `then`) that call updates. The slot behind them is its gradient;
+        `slots` counts all of its slots.
     keep : 0 if nobody but `then` reads dw: then dw is not written, its panels exist in scratch memory only.
 
     Examples

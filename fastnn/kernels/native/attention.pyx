@@ -70,7 +70,7 @@ cdef inline Problem problem(const int64_t *dim, const double *attr, const float 
     p.threshold, p.keep = <uint32_t> nearbyint(attr[3] * 65536.0), <float> (1.0 / (1.0 - attr[3]))
     p.stream.step = <uint64_t> <int64_t> step[0] if step != NULL else 0
     p.stream.key0, p.stream.key1 = <uint32_t> <int64_t> attr[4], <uint32_t> <int64_t> attr[5]
-    p.edge.bias, p.edge.y, p.edge.activation, p.edge.ahead, p.edge.alpha = NULL, NULL, FNN_LINEAR, 0, 1.0
+    p.edge.bias, p.edge.y, p.edge.activation, p.edge.alpha = NULL, NULL, FNN_LINEAR, 1.0
     return p
 
 

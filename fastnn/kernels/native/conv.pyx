@@ -76,7 +76,7 @@ cdef void conv(void *const *buf, const int64_t *dim, const double *attr, int64_t
     cdef Pixels p
     cdef fnn_runs runs
     cdef Edge edge
-    edge.activation, edge.alpha, edge.y, edge.ahead, edge.arrays, edge.start = activation, alpha, NULL, 0, NULL, 0
+    edge.activation, edge.alpha, edge.y = activation, alpha, NULL
     runs.count, runs.a, runs.b = g.KH if joined else g.KH * g.KW, at, at + g.runs
     for t in range(first, last):
         n, i = t // down, t % down * g.rows
@@ -110,7 +110,7 @@ cdef void transposed(float *x, const float *z, const float *turned, const float 
     cdef Pixels p
     cdef fnn_runs runs
     cdef Edge edge
-    edge.activation, edge.alpha, edge.ahead, edge.arrays, edge.start = activation, alpha, 0, NULL, 0
+    edge.activation, edge.alpha = activation, alpha
     left = floor_div(g.left - (g.KW - 1) * g.dilation_w, g.stride_w)
     right = floor_div(g.W - 1 + g.left, g.stride_w)
     runs.a, runs.b = at, at + g.runs
@@ -192,7 +192,7 @@ cdef void conv_grad_weight(void *const *buf, const int64_t *dim, const double *a
     cdef fnn_runs runs
     cdef Edge edge
     cdef bint add
-    edge.bias, edge.activation, edge.alpha, edge.y, edge.ahead = NULL, FNN_LINEAR, 0, NULL, 0
+    edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
     width = (g.OW - 1) * g.stride_w + (g.KW - 1) * g.dilation_w + 1
     runs.a, runs.b = at, at + g.runs
     for t in range(first, last):

@@ -8,7 +8,6 @@ from .gemm cimport FNN_LINEAR, Edge, ceil_div, fnn_gemm, fnn_gemm_ops, product, 
 
 cdef enum:
     MOST_SLOTS = 32     # of a continuation
-    FAR = 1 << 15       # so many floats that a continuation updates are worth fetching ahead of it
 
 
 # What a gradient kernel does with its finished panels.
@@ -53,7 +52,7 @@ cdef void dense(void *const *buf, const int64_t *dim, const double *attr, int64_
     # Tiles go down the columns: a thread that takes the first or last of them reads a part of w only.
     cdef int64_t down = ceil_div(M, rows), t, i, j
     cdef Edge edge
-    edge.activation, edge.alpha, edge.y, edge.ahead = activation, alpha, NULL, 0
+    edge.activation, edge.alpha, edge.y = activation, alpha, NULL
     for t in range(first, last):
         # y[i:i+rows, j:j+columns] = activation(x[i:i+rows] @ w[:, j:j+columns] + b[j:j+columns])
         i, j = t % down * rows, t // down * columns
@@ -73,7 +72,7 @@ cdef void dense_grad_input(void *const *buf, const int64_t *dim, const double *a
     cdef float alpha = <float> attr[1]
     cdef int64_t down = ceil_div(M, rows), t, i, j     # tiles go down the columns, as in `dense`
     cdef Edge edge
-    edge.bias, edge.activation, edge.alpha, edge.ahead = NULL, activation, alpha, 0
+    edge.bias, edge.activation, edge.alpha = NULL, activation, alpha
     if y == NULL:
         edge.activation = FNN_LINEAR
     for t in range(first, last):
@@ -100,7 +99,6 @@ cdef void dense_grad_weight(void *const *buf, const int64_t *dim, const double *
     cdef Edge edge
     cdef Then after
     edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
-    edge.ahead, edge.arrays = ahead if then != NULL and K * N * ahead >= FAR else 0, then.buf if then != NULL else NULL
     after.call, after.ahead, after.slots = then, ahead, slots
     after.panel = <float *> scratch() + panel if then != NULL and not keep else NULL
     for t in range(first, last):
@@ -110,7 +108,6 @@ cdef void dense_grad_weight(void *const *buf, const int64_t *dim, const double *
         # dw[i:i+rows] = x[:, i:i+rows].T @ dz
         j = 0
         while j < N:
-            edge.start = i * N + j
             product(g + j, N, x + i, K, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
             j += columns
         # db = dz.sum(0), of which each tile makes a share
@@ -144,7 +141,6 @@ cdef void norm_dense_grad(void *const *buf, const int64_t *dim, const double *at
     cdef Edge edge
     cdef Then after
     edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
-    edge.ahead, edge.arrays = ahead if then != NULL and K * N * ahead >= FAR else 0, then.buf if then != NULL else NULL
     after.call, after.ahead, after.slots = then, ahead, slots
     after.panel = <float *> scratch() + panel if then != NULL and not keep else NULL
     for t in range(first, last):
@@ -156,7 +152,6 @@ cdef void norm_dense_grad(void *const *buf, const int64_t *dim, const double *at
         # g = stripe.T @ dz
         j = 0
         while j < N:
-            edge.start = i * N + j
             product(g + j, N, stripe, m, True, dz + j, N, False, m, smaller(columns, N - j), M, False, &edge)
             j += columns
         # dgamma = (w * g).sum(1); dbeta = (w * db).sum(1); dw = gamma[:, None] * g + beta[:, None] * db
@@ -175,7 +170,7 @@ cdef void matmul(void *const *buf, const int64_t *dim, const double *attr, int64
     cdef bint transpose_a = attr[0] != 0, transpose_b = attr[1] != 0, sum_batch = attr[2] != 0
     cdef int64_t down = ceil_div(M, rows), across = ceil_div(N, columns), t, n, n_end, i, j
     cdef Edge edge
-    edge.bias, edge.activation, edge.alpha, edge.y, edge.ahead = NULL, FNN_LINEAR, 0, NULL, 0
+    edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
     for t in range(first, last):
         i, j = t // across % down * rows, t % across * columns
         n = 0 if sum_batch else t // across // down

@@ -58,9 +58,6 @@ cdef struct Edge:       # what happens to a tile of C when its sums are complete
     int64_t activation  # applied then
     const float *y      # or, where given: multiply by the activation's derivative, told from its output
     float alpha
-    int64_t ahead       # arrays like C that are needed soon: fetched where C is computed
-    void *const *arrays
-    int64_t start       # of this C in them, in floats
 
 
 cdef inline int64_t ceil_div(int64_t a, int64_t b) noexcept nogil:

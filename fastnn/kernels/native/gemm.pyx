@@ -28,30 +28,6 @@ cdef enum:
     PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2
 
 
-cdef extern from * nogil:
-    """
-    /* Own the line: what was read by another core since must be taken back before it can be written.
-     * Every x86-64 CPU has prefetchw, or passes over it; the builtin takes it for newer targets only. */
-    #if defined(__x86_64__)
-    #define fnn_fetch(p) __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(p)))
-    #else
-    #define fnn_fetch(p) __builtin_prefetch(p, 1, 2)
-    #endif
-    """
-    void fnn_fetch(const float *p)
-
-
-# Ask for what the update of this register tile will need.
-cdef inline void fetch(const Edge *edge, int64_t at, int64_t rows, int64_t pitch, int64_t columns) noexcept nogil:
-    cdef int64_t n, i, j
-    for n in range(edge.ahead):
-        for i in range(rows):
-            j = 0
-            while j < columns:
-                fnn_fetch(<const float *> edge.arrays[n] + edge.start + at + i * pitch + j)
-                j += 16
-
-
 cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bint a_columns, const float *b,
                   int64_t b_pitch, bint b_columns, int64_t rows, int64_t columns, int64_t depth, bint add,
                   const Edge *edge) noexcept nogil:
@@ -124,8 +100,6 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                     w = smaller(left, 4)
                 last = smaller(g.lanes, columns - j - (w - 1) * g.lanes)
                 cp, bias_p = c + i * c_pitch + j, bias + j if bias != NULL else NULL
-                if edge.ahead and k_end == depth:
-                    fetch(edge, i * c_pitch + j, m, c_pitch, smaller(w * g.lanes, columns - j))
                 if p == 0 and pack and not b_columns and j + width <= columns:
                     bp = b + k * b_pitch + j
                     keep(b_block + j * kn, ap, a_step, bp, b_pitch, cp, c_pitch, kn, last, bias_p, mode)

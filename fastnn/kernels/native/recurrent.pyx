@@ -46,7 +46,7 @@ cdef inline void multiply(float *c, int64_t c_pitch, const float *a, int64_t a_p
                           int64_t rows, int64_t columns, int64_t depth, bint add, const float *bias) noexcept nogil:
     cdef Edge edge
     cdef int64_t j = 0
-    edge.activation, edge.alpha, edge.y, edge.ahead = FNN_LINEAR, 0, NULL, 0
+    edge.activation, edge.alpha, edge.y = FNN_LINEAR, 0, NULL
     while j < columns:
         edge.bias = bias + j if bias != NULL else NULL
         product(c + j, c_pitch, a, a_pitch, False, b + j, b_pitch, False, rows, smaller(WIDEST, columns - j), depth,
