@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import math
 import os
+import platform
+import re
 import secrets
 import stat
 import sys
@@ -44,6 +47,7 @@ SUM_BEFORE = b'{"__metadata__":{"fastnn":"{\\"sha256\\":\\"'
 SUM_START, SUM_END = 8 + len(SUM_BEFORE), 8 + len(SUM_BEFORE) + 64
 EMPTY_SUM = "0" * 64
 
+STALE = 3600  # seconds without a change, after which nobody is taken to write a temporary file any more
 MAX_HEADER = 100_000_000  # bytes; the library's own limit
 MAX_NDIM = 32  # NumPy 1's limit
 MAX_BYTES = 2**63 - 1
@@ -307,7 +311,9 @@ def write(path: str | os.PathLike, tensors: Mapping[str, Any], metadata: Mapping
 
     Notes
     -----
-    A process that is killed while it writes leaves a hidden file ``.<name>.<random>.tmp`` beside; nothing reads it.
+    A process that is killed while it writes leaves a hidden file ``.<name>.<place>-<pid>-<random>.tmp`` beside. Nothing
+    reads it, and a later write of the same file removes it: at once where that process can be seen to be gone (it ran
+    on this machine, since it was started), else when nobody has written to it for an hour.
     """
     path = os.fspath(path)
     replace(path, _pieces(tensors, metadata))
@@ -318,12 +324,14 @@ def replace(path: str, pieces: Iterable[Any]) -> None:
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
     # A part of the name, so that the whole stays below every file system's limit (255 bytes).
-    beside = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(8)}.tmp")
+    short = name[:40]
+    beside = os.path.join(folder, f".{short}.{_place()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
         old = _may_replace(target)
         try:
             fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
             with open(fd, "wb", buffering=0) as f:
+                _remove_stale(folder, short, os.fstat(fd).st_mtime)  # first: the disk may be full of them
                 for piece in pieces:
                     _write_all(f, memoryview(piece))
                 _keep_permissions(fd, old)
@@ -337,6 +345,44 @@ def replace(path: str, pieces: Iterable[Any]) -> None:
         why = e.strerror or str(e)
         raise OSError(e.errno, f"{path} could not be written and is as it was before ({why})") from e
     _flush_folder(folder)
+
+
+@functools.cache
+def _place() -> str:
+    """Where this process's number means this process: the machine, since its start, and the container."""
+    parts = [platform.node()]
+    with contextlib.suppress(OSError):
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def _remove_stale(folder: str, name: str, now: float) -> None:
+    """Remove what writers of a file that were killed have left, as well as that can be done.
+
+    `now` is by the clock of the file system: the folder may stand on another machine. A writer that is wrongly taken
+    for dead (it slept for an hour) fails with an error that says so, and the file is as it was.
+    """
+    left = re.compile(rf"\.{re.escape(name)}\.([0-9a-f]{{8}})-(\d+)-[0-9a-f]{{16}}\.tmp")
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if found := left.fullmatch(entry.name):
+                with contextlib.suppress(OSError):  # another process may do the same
+                    gone = found[1] == _place() and not _lives(int(found[2]))
+                    if gone or now - entry.stat(follow_symlinks=False).st_mtime > STALE:
+                        os.unlink(entry.path)
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is, or may be, a process of this number."""
+    if os.name != "posix":  # elsewhere signal 0 is not a mere question
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        pass
+    return True
 
 
 def _may_replace(target: str) -> os.stat_result | None:

@@ -102,6 +102,39 @@ def test_killed_at_random_moments(tmp_path):
     assert done() > before  # the fit goes on from what is there
 
 
+def test_what_killed_writers_leave_is_removed(tmp_path):
+    path, begin = tmp_path / "a.safetensors", {"x": np.zeros(3)}
+
+    def half(say):
+        files._flush = lambda fd: (say(), time.sleep(600))
+        files.write(path, begin)
+
+    writers = [in_child(half), in_child(half)]
+    dead, alive = (next(p for p in tmp_path.iterdir() if f"-{pid}-" in p.name) for pid in writers)
+    os.kill(writers[0], signal.SIGKILL)
+    os.waitpid(writers[0], 0)
+
+    def beside(name, age):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+        return name
+
+    pid, random_ = writers[0], "0" * 16
+    kept = {alive.name, path.name, beside(f".a.safetensors.01234567-{pid}-{random_}.tmp", files.STALE / 2),
+            beside(f".a.safetensors.b.01234567-{pid}-{random_}.tmp", 2 * files.STALE),  # of another file
+            beside(f".b.safetensors.{files._place()}-{pid}-{random_}.tmp", 0), beside(".a.safetensors.tmp", 10**6)}
+    old = beside(f".a.safetensors.01234567-{os.getpid()}-{random_}.tmp", 2 * files.STALE)
+    beside(f".a.safetensors.{files._place()}-{10**30}-{random_}.tmp", 0)
+    files.write(path, begin)
+    left = {p.name for p in tmp_path.iterdir()}
+    os.kill(writers[1], signal.SIGKILL)
+    os.waitpid(writers[1], 0)
+    assert dead.name not in left and old not in left
+    assert left == kept
+    files.write(path, begin)
+    assert {p.name for p in tmp_path.iterdir()} == kept - {alive.name}
+
+
 WAYS = {
     "save": lambda model, folder: model.save(folder / "a.safetensors"),
     "save_weights": lambda model, folder: model.save_weights(folder / "a.safetensors"),
