@@ -6,20 +6,13 @@
  *   buf  c (M,N) overwritten; a (M,K), b (K,N); the dense ones also bias (N)      dim  M, K, N      attr  none
  *
  * C must not overlap A or B. Compiled with -ffp-contract=fast: a product and a sum become one FMA. */
-#include "ladder.h"
+#include "gemm_tile.h"
 
 #define OPERANDS \
     float *restrict c = buf[0]; \
     const float *restrict a = buf[1], *restrict b = buf[2]; \
     const int64_t M = dim[0], K = dim[1], N = dim[2]; \
     (void)attr, (void)first, (void)last;
-#define INLINE static inline __attribute__((always_inline))
-#if defined(UNROLL)     /* -DUNROLL= shows what it is good for */
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 /* ---------------------------------------------------------------- plain loops */
 
@@ -47,46 +40,7 @@ KERNEL(gemm_ikj)
                 c[i * N + j] += a[i * K + k] * b[k * N + j];
 }
 
-/* ---------------------------------------------------------------- a tile of C in registers */
-
-#if defined(__AVX512F__)
-enum { LANES = 16, ROWS = 6, PANEL = 4 };   /* 24 of 32 registers hold sums */
-#elif defined(__AVX__)
-enum { LANES = 8, ROWS = 6, PANEL = 2 };    /* 12 of 16 */
-#elif defined(__aarch64__)
-enum { LANES = 4, ROWS = 6, PANEL = 4 };    /* 24 of 32 */
-#else
-enum { LANES = 4, ROWS = 6, PANEL = 2 };    /* 12 of 16 */
-#endif
-enum { COLUMNS = PANEL * LANES };
-
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t bits __attribute__((vector_size(4 * LANES)));
-#define AT(p, j) (*(vec *)((p) + (j) * LANES))
-#define CONST_AT(p, j) (*(const vec *)((p) + (j) * LANES))
-
-/* c[i,j] (+)= sum over k of a[i,k] b[k,j], for R rows and W vectors of columns; pitches cp, ap, bp in floats.
- * With a bias, c = max(0, c + bias) at the end. R and W are constants where this is inlined. */
-INLINE void tile(const int R, const int W, float *restrict c, int64_t cp, const float *restrict a, int64_t ap,
-                 const float *restrict b, int64_t bp, int64_t K, const int add, const float *bias)
-{
-    vec s[16][4];
-    UNROLL for (int i = 0; i < R; i++)
-        UNROLL for (int j = 0; j < W; j++) s[i][j] = add ? AT(c + i * cp, j) : (vec){0};
-    for (int64_t k = 0; k < K; k++) {
-        UNROLL for (int i = 0; i < R; i++)
-            UNROLL for (int j = 0; j < W; j++) s[i][j] += a[i * ap + k] * CONST_AT(b + k * bp, j);
-    }
-    if (bias) {
-        UNROLL for (int i = 0; i < R; i++)
-            UNROLL for (int j = 0; j < W; j++) {
-                s[i][j] += CONST_AT(bias, j);
-                s[i][j] = (vec)((bits)s[i][j] & ~(s[i][j] < 0));   /* max(0, .); NaN stays */
-            }
-    }
-    UNROLL for (int i = 0; i < R; i++)
-        UNROLL for (int j = 0; j < W; j++) AT(c + i * cp, j) = s[i][j];
-}
+/* ---------------------------------------------------------------- a tile of C in registers: gemm_tile.h */
 
 /* Rows i..end-1 of one strip of W vectors: R at a time, the last ones one by one. */
 INLINE void strip(const int R, const int W, float *c, const float *a, const float *b, int64_t i, int64_t end,
