@@ -13,13 +13,6 @@
     const float *restrict a = buf[1], *restrict b = buf[2]; \
     const int64_t M = dim[0], K = dim[1], N = dim[2]; \
     (void)attr, (void)first, (void)last;
-#define INLINE static inline __attribute__((always_inline))
-#if defined(UNROLL)     /* -DUNROLL= shows what it is good for */
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 /* ---------------------------------------------------------------- plain loops */
 
