@@ -7,18 +7,11 @@
  * Tiles are images. Compiled with -ffp-contract=fast: a product and a sum become one FMA. */
 #include "ladder.h"
 
-#include <stdlib.h>
-
 #define OPERANDS \
     float *restrict y = buf[0]; \
     const float *restrict x = buf[1], *restrict w = buf[2]; \
     const int64_t H = dim[1], W = dim[2], C = dim[3], F = dim[4], OH = H - 2, OW = W - 2; \
     (void)attr;
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 /* ---------------------------------------------------------------- plain loops */
 
@@ -117,19 +110,6 @@ static void copy_patches(float *to, const float *x, int64_t n, int64_t H, int64_
         for (int64_t j = 0; j < W - 2; j++)
             for (int64_t h = 0; h < 3; h++, to += 3 * C)
                 memcpy(to, x + ((n * H + i + h) * W + j) * C, 3 * C * sizeof *to);
-}
-
-/* Memory that stays from call to call, as large as the largest that was asked for. */
-static float *memory(size_t floats)
-{
-    static _Thread_local float *kept;
-    static _Thread_local size_t size;
-    if (floats > size) {
-        free(kept);
-        kept = malloc(floats * sizeof *kept);
-        size = kept ? floats : 0;
-    }
-    return kept;
 }
 
 /* The whole batch as one matrix, nine times as large as the images, then one product. */

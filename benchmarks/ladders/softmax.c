@@ -6,9 +6,9 @@
  *
  *   buf  losses (M), p (M,N), dz (M,N) overwritten; z (M,N), labels (M), g (M)      dim  M, N      attr  none
  *   A tile is TILE rows. Labels must be columns, and logits finite. */
-#include "softmax_exp.h"
+#include "softmax_vectors.h"
 
-enum { TILE = 16, LANES = 16, FEW = 32 };
+enum { TILE = 16, FEW = 32 };
 
 #define OPERANDS \
     const int64_t N = dim[1], row = first * TILE, end = least(last * TILE, dim[0]); \
@@ -81,35 +81,6 @@ KERNEL(softmax_exp)
 }
 
 /* ---------------------------------------------------------------- vectors along the row */
-
-INLINE f16 larger(f16 a, f16 b)
-{
-    const u16 less = (u16)(a < b);   /* all bits of a lane, or none */
-    return (f16)(((u16)b & less) | ((u16)a & ~less));
-}
-
-INLINE f16 exp_of(f16 x)
-{
-    for (int l = 0; l < LANES; l++)
-        x[l] = exp_below_0(x[l]);
-    return x;
-}
-
-INLINE float largest_lane(f16 v)
-{
-    float m = v[0];
-    for (int l = 1; l < LANES; l++)
-        m = m < v[l] ? v[l] : m;
-    return m;
-}
-
-INLINE float sum_of_lanes(f16 v)
-{
-    float s = 0;
-    for (int l = 0; l < LANES; l++)
-        s += v[l];
-    return s;
-}
 
 /* Sixteen sums side by side, added up once at the end. */
 INLINE float largest_along(const float *z, int64_t n)

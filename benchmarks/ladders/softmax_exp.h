@@ -1,4 +1,4 @@
-/* An exponential that vectorizes, for softmax.c and lstm.c; docs/kernels/softmax.md explains it. */
+/* An exponential that vectorizes, for softmax, lstm and attention; docs/kernels/softmax.md explains it. */
 #ifndef SOFTMAX_EXP_H
 #define SOFTMAX_EXP_H
 
