@@ -27,7 +27,20 @@ from common import Report, parser
 
 import fastnn
 from fastnn import machine
-from fastnn.kernels import activation, data, dense, dropout, elementwise, errors, loss, metric, norm, optim, reduce
+from fastnn.kernels import (
+    activation,
+    data,
+    dense,
+    dropout,
+    elementwise,
+    errors,
+    loss,
+    metric,
+    norm,
+    optim,
+    reduce,
+    tall,
+)
 from fastnn.program import costs
 from fastnn.program.graph import Graph
 from fastnn.program.model import forecast
@@ -66,6 +79,11 @@ def slots(kernel):
                 made.append(rng.uniform(0.5, 2, rows * columns).astype(np.float32))
             elif name in ("gamma", "beta", "mean", "rstd", "moving_mean", "moving_var"):
                 made.append(rng.uniform(0.5, 1, columns).astype(np.float32))
+            elif name in getattr(kernel, "parts", ()):
+                parts = -(-rows // tall.block_rows(rows, columns))
+                made.append(rng.uniform(0.5, 1, (parts, columns)).astype(np.float32))
+            elif name == "plus":
+                made.append(None)
             elif name == "g":
                 made.append(rng.standard_normal(rows, np.float32))
             else:
@@ -111,7 +129,9 @@ def entries() -> dict:
             found[f"{kernel.name}/{name}"] = (kernel, normal("x"), {"axes": (axis,)})
     found["transpose"] = (reduce.transpose, normal("x"), {"perm": None})
     for kernel in (norm.batch_norm, norm.batch_norm_grad, norm.batch_norm_grad_parameters, norm.batch_norm_inference,
-                   norm.batch_norm_inference_grad, loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad,
+                   norm.batch_norm_inference_grad, tall.batch_norm_moments, tall.batch_norm_rows,
+                   tall.batch_norm_grad_sums, tall.batch_norm_grad_rows,
+                   loss.softmax_cross_entropy, loss.softmax_cross_entropy_grad,
                    loss.softmax_cross_entropy_dense, loss.softmax_cross_entropy_dense_grad, loss.cross_entropy,
                    loss.cross_entropy_grad, loss.cross_entropy_dense, loss.cross_entropy_dense_grad,
                    loss.sigmoid_cross_entropy, loss.sigmoid_cross_entropy_grad, loss.binary_cross_entropy,
@@ -162,6 +182,7 @@ def fit(key: str, seconds: float, overhead: float, peak: float) -> dict:
     kernel, make, attrs = entries()[key]
     features, times = [], []
     for shape in SHAPES:
+        shape = shape[0], min(shape[1], getattr(kernel, "widest", shape[1]))
         inputs = tuple(x if x is None or not np.ndim(x) else aligned(x)
                        for x in make(np.random.default_rng(0), shape))
         inputs = tuple(np.asarray(x) if x is not None else None for x in inputs)

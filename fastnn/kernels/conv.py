@@ -135,7 +135,7 @@ class conv(Convolution):  # noqa: N801
         grads = {}
         if need_x:
             shape = tuple(x.shape[1:3])
-            grads["x"] = conv_grad_input(dz, turn_kernel(call["w"]), None, shape=shape, **attrs)
+            grads["x"] = conv_grad_input(dz, turn_kernel(call["w"]), None, None, shape=shape, **attrs)
         if need_w or (need_b and call["b"] is not None):
             grads["w"], grads["b"] = weight_gradients(x, dz, call["w"].shape, attrs)
             if call["b"] is None:
@@ -240,11 +240,11 @@ class _Turned(Convolution):
 
 @register
 class conv_grad_input(_Turned):  # noqa: N801
-    """Gradient of a convolution's input, where y is given ``* activation'(y)``.
+    """Gradient of a convolution's input; where plus is given ``+ plus``, then where y is given ``* activation'(y)``.
 
-    Slots: ``dx[N,H,W,C] <- dz[N,OH,OW,F], turned[KH,KW,F,C/groups], y[N,H,W,C]`` (optional). `turned` is the kernel
-    as `turn_kernel` gives it; y is the output of the activation that made the convolution's input, as for
-    `fastnn.kernels.dense.dense_grad_input`.
+    Slots: ``dx[N,H,W,C] <- dz[N,OH,OW,F], turned[KH,KW,F,C/groups], y[N,H,W,C], plus[N,H,W,C]``, the last two optional.
+    `turned` is the kernel as `turn_kernel` gives it; y is the output of the activation that made the convolution's
+    input, as for `fastnn.kernels.dense.dense_grad_input`; plus is the gradient from another reader of that input.
 
     Parameters
     ----------
@@ -256,24 +256,26 @@ class conv_grad_input(_Turned):  # noqa: N801
     >>> import numpy as np
     >>> from fastnn.kernels.conv import conv_grad_input, turn_kernel
     >>> w = turn_kernel(np.arange(4.0).reshape(2, 2, 1, 1))
-    >>> conv_grad_input(np.ones((1, 2, 2, 1)), w, None, shape=(3, 3))[0, :, :, 0].tolist()
+    >>> conv_grad_input(np.ones((1, 2, 2, 1)), w, None, None, shape=(3, 3))[0, :, :, 0].tolist()
     [[0.0, 1.0, 1.0], [2.0, 6.0, 4.0], [2.0, 5.0, 3.0]]
     """
 
     name = "conv_grad_input"
     outputs = ("dx",)
-    inputs = ("dz", "turned", "y")
-    optional = ("y",)
+    inputs = ("dz", "turned", "y", "plus")
+    optional = ("y", "plus")
 
-    def infer(self, dz, turned, y=None, **attrs):
+    def infer(self, dz, turned, y=None, plus=None, **attrs):
         g = self._geometry(dz, turned, **attrs)
-        if y is not None and tuple(y.shape) != (g.N, g.H, g.W, g.C):
-            raise ValueError(f"{self.name} needs y{[g.N, g.H, g.W, g.C]}, not y{list(y.shape)}.")
-        same_dtype(self.name, dz, turned, y)
+        for name, a in (("y", y), ("plus", plus)):
+            if a is not None and tuple(a.shape) != (g.N, g.H, g.W, g.C):
+                raise ValueError(f"{self.name} needs {name}{[g.N, g.H, g.W, g.C]}, not {name}{list(a.shape)}.")
+        same_dtype(self.name, dz, turned, y, plus)
         return (Array((g.N, g.H, g.W, g.C), dz.dtype),)
 
-    def numpy(self, dz, turned, y=None, *, activation="linear", alpha=1.0, **attrs):
+    def numpy(self, dz, turned, y=None, plus=None, *, activation="linear", alpha=1.0, **attrs):
         dx = spread(dz, turned, self._geometry(dz, turned, **attrs))
+        dx = dx if plus is None else dx + plus
         return dx if y is None else through(activation, dx, None, y, alpha)
 
 

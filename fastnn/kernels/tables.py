@@ -19,6 +19,7 @@ FAMILIES = (
     "dense",
     "activation",
     "norm",
+    "tall",
     "dropout",
     "loss",
     "optim",

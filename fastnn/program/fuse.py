@@ -1,17 +1,18 @@
-"""Rewrites of the call list that save passes over memory; all but one change no bit of any result.
+"""Rewrites of the call list that save passes over memory; all but two change no bit of any result.
 
 `prune` drops calls whose results nobody reads. `join_updates` hands the optimizer's update of a weight
 to the call that makes the weight's gradient: each panel of the gradient is used while it is in cache.
 `join_activations` hands an activation to the call before it, `join_slopes` the derivative of one to the
 call that makes the gradient before it. `save_nothing` lets calls leave out what only a gradient would have read.
-`skip_detours` saves the first layers of a network a product.
+`join_sums` lets the call before an addition add. `skip_detours` saves the first layers of a network a product, and
+`split_tall` cuts a batch normalisation of many rows into two calls that threads can share.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ..kernels.spec import BLOCK, Call
+from ..kernels.spec import BLOCK, Array, Call
 from .graph import Graph, Memory, Tensor
 
 DETOUR_ROWS = 1024  #: `skip_detours` keeps a stripe of so many normalised rows in L2
@@ -222,6 +223,67 @@ def skip_detours(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
             out = [c for c in out if c is not detour and c is not weight and c is not norm]
             break
     return out
+
+
+def split_tall(graph: Graph, calls: list[Call]) -> list[Call]:
+    """Put the kernels of `fastnn.kernels.tall` in the place of batch normalisations of many rows and few columns.
+
+    Their sums are rounded in another order, so it is done for every backend alike.
+    """
+    from ..kernels import tall
+
+    def first(call: Call, kernel, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The outputs of a call of this kernel, which goes before `call`."""
+        made = kernel.infer(*(Array(t.shape, t.dtype) for t in inputs))
+        outputs = tuple(Tensor(graph, a.shape, a.dtype, Memory(a.nbytes, n), name=n)
+                        for a, n in zip(made, kernel.outputs))
+        out.append(Call(kernel, inputs, outputs, kernel.complete({}), note=call.note, gate=call.gate))
+        return outputs
+
+    out: list[Call] = []
+    for call in calls:
+        if call.kernel.name in ("batch_norm", "batch_norm_grad") and tall.is_tall(*call["x"].shape):
+            if call.kernel.name == "batch_norm":
+                parts = first(call, tall.batch_norm_moments, call["x"])
+                second, inputs = tall.batch_norm_rows, (*call.inputs, *parts, None)
+            else:
+                parts = first(call, tall.batch_norm_grad_sums, call["dy"], call["x"], call["mean"])
+                second, inputs = tall.batch_norm_grad_rows, (*call.inputs, *parts)
+            call = replace(call, kernel=second, inputs=inputs, attrs=second.complete(call.attrs))
+        out.append(call)
+    return out
+
+
+def join_sums(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Let calls that can (their kernel has an optional slot ``plus``) do the addition that follows them.
+
+    Of two such operands the later one takes the other along, as it has to be there.
+    """
+    fetched, readers = {id(t.base) for t in wanted}, _readers(calls)
+    makers = {id(c.outputs[0].base): i for i, c in enumerate(calls)}
+    out: list[Call | None] = list(calls)
+    for at, call in enumerate(calls):
+        if call.kernel.name != "add" or call.gate is not None or call["a"].shape != call["b"].shape:
+            continue
+        found = [(makers.get(id(t.base), -1), t, other) for t, other in
+                 ((call["a"], call["b"]), (call["b"], call["a"]))]
+        index, t, other = max(found, key=lambda f: f[0])
+        maker = out[index] if index >= 0 else None
+        if (maker is None or maker is not calls[index] or "plus" not in maker.kernel.optional
+                or maker["plus"] is not None or maker.attrs["activation"] != "linear" or maker.gate is not None
+                or readers[id(t.base)] != 1 or id(t.base) in fetched or t.size != maker.outputs[0].size
+                or min(found, key=lambda f: f[0])[0] < 0 or not _still(other, calls[index:at])):
+            continue
+        shape = maker.outputs[0].shape
+        inputs = tuple(other.reshape(shape) if n == "plus" else x for n, x in zip(maker.kernel.inputs, maker.inputs))
+        out[index] = replace(maker, inputs=inputs, outputs=(call.outputs[0].reshape(shape), *maker.outputs[1:]))
+        out[at] = None
+    return [c for c in out if c is not None]
+
+
+def _still(t: Tensor, calls: list[Call]) -> bool:
+    """Whether none of these calls writes over t."""
+    return not any(overlap(t, w) for c in calls for w in written(c))
 
 
 def _made_before(t: Tensor, call: Call, calls: list[Call]) -> bool:

@@ -72,9 +72,10 @@ class Program:
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)
         wanted = list(self.fetches.values())
-        calls = fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted)
+        calls = fuse.split_tall(graph, fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted))
         if join:
-            calls = fuse.join_slopes(fuse.join_activations(calls, wanted), wanted)
+            calls = fuse.join_activations(fuse.join_sums(calls, wanted), wanted)
+            calls = fuse.join_slopes(calls, wanted)
             calls = fuse.join_updates(graph, fuse.save_nothing(graph, calls, wanted), wanted)
         order = levels(calls)
         by_level = sorted(range(len(calls)), key=lambda i: (order[i], i))

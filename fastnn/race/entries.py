@@ -34,6 +34,7 @@ from ..kernels import (
     recurrent,
     reduce,
     segments,
+    tall,
 )
 from ..kernels.spec import KERNELS, Kernel
 from ..spelling import nearest
@@ -107,7 +108,7 @@ def images(*what: str):
                   "dz": (images, height, width, filters), "w": (3, 3, channels, filters), "b": (filters,),
                   "turned": (3, 3, filters, channels), "c": (channels,), "each": (3, 3, channels, 1),
                   "dx": (images, height, width, channels)}
-        return tuple(normal(rng, *shapes[name]) for name in what)
+        return tuple(normal(rng, *shapes[name]) if name else None for name in what)
     return make
 
 
@@ -221,7 +222,11 @@ def normed(kernel: Kernel):
         var = x.var(0)
         slots = {"x": x, "dy": normal(rng, rows, columns), "gamma": normal(rng, columns), "beta": normal(rng, columns),
                  "mean": x.mean(0), "rstd": 1 / np.sqrt(var + 1e-3), "moving_mean": normal(rng, columns),
-                 "moving_var": var + np.float32(0.1)}
+                 "moving_var": var + np.float32(0.1), "plus": None}
+        if "means" in kernel.inputs:
+            slots["means"], slots["squares"] = tall.batch_norm_moments.numpy(x)
+        if "s" in kernel.inputs:
+            slots["s"], slots["q"] = tall.batch_norm_grad_sums.numpy(slots["dy"], x, slots["mean"])
         return tuple(slots[name] for name in kernel.inputs)
     return make
 
@@ -389,7 +394,7 @@ def _table() -> list[Entry]:
 
     made += [
         Entry(conv.conv, images("x", "w", "b"), IMAGES, {**around, **relu}, **taps),
-        Entry(conv.conv_grad_input, images("dz", "turned", "y"), IMAGES, {**around, **relu}, shape, **taps),
+        Entry(conv.conv_grad_input, images("dz", "turned", "y", ""), IMAGES, {**around, **relu}, shape, **taps),
         Entry(conv.conv_grad_weight, images("x", "dz"), IMAGES, {**around, "window": (3, 3)}, **pixels),
         Entry(conv.conv_transpose, images("dz", "turned", "c"), IMAGES, {**around, **relu}, shape, **taps),
         Entry(conv.turn_kernel, images("w"), IMAGES),
@@ -410,7 +415,8 @@ def _table() -> list[Entry]:
     ]
     made += [Entry(k, normed(k), ROWS, terms=_down) for k in (
         norm.batch_norm, norm.batch_norm_grad, norm.batch_norm_grad_parameters, norm.batch_norm_inference,
-        norm.batch_norm_inference_grad)]
+        norm.batch_norm_inference_grad, tall.batch_norm_moments, tall.batch_norm_rows, tall.batch_norm_grad_sums,
+        tall.batch_norm_grad_rows)]
     made += [
         Entry(norm.row_norm, row_normed(norm.row_norm), ROWS, terms=_along),
         Entry(norm.row_norm_grad, row_normed(norm.row_norm_grad), ROWS, terms=_along),

@@ -285,6 +285,8 @@ def conv_grad_input(torch, s, a):
         dx, _, _ = torch.ops.aten.convolution_backward(
             dz, x, w, None, a["strides"], padding, a["dilation"], False, [0, 0], a["groups"], [True, False, False])
         dx = dx.permute(0, 2, 3, 1)
+        if s["plus"] is not None:
+            dx = dx + s["plus"]
         if s["y"] is None:
             return dx
         kind = {"kind": a["activation"], "alpha": a["alpha"]}

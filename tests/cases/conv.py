@@ -53,10 +53,10 @@ def layer(x, w, bias=True):
     return lambda rng: (rng.normal(size=x), rng.normal(size=w), rng.normal(size=w[3]) if bias else None)
 
 
-def upstream(x, w, more, y=False):
+def upstream(x, w, more, y=False, plus=False):
     g = sizes(x, w, more)
     return lambda rng: (rng.normal(size=(g.N, g.OH, g.OW, g.F)), rng.normal(size=(g.KH, g.KW, g.F, w[2])),
-                        rng.normal(size=x) if y else None)
+                        rng.normal(size=x) if y else None, rng.normal(size=x) if plus else None)
 
 
 def spread(x, w, more):
@@ -93,6 +93,12 @@ for _a in ACTIVATIONS:
         Case(conv_grad_input, upstream((2, 4, 5, 3), (2, 2, 3, 18), {"padding": (1, 0, 0, 1)}, y=True),
              {**_edge, "shape": (4, 5)}, _a, terms=80),
     ]
+for _y, _x, _w, _more in ((True, (2, 9, 7, 3), (3, 3, 3, 18), {"padding": (1, 1, 1, 1)}),
+                          (False, (2, 9, 7, 3), (3, 3, 3, 18), {"strides": (2, 2), "padding": (0, 1, 0, 1)}),
+                          (True, (2, 9, 8, 16), (1, 1, 16, 5), {"strides": (2, 2)})):
+    _edge = {**attributes(_more), "shape": _x[1:3], "activation": "relu" if _y else "linear"}
+    CASES.append(Case(conv_grad_input, upstream(_x, _w, _more, _y, True), _edge, f"plus,{label(_x, _w, _more)}",
+                      terms=60))
 CASES += [Case(turn_kernel, lambda rng, s=s: (rng.normal(size=s),), {}, "x".join(map(str, s)), exact=True,
                grad=("w",) if np.prod(s) < 100 else ())
           for s in ((1, 1, 1, 1), (2, 3, 2, 4), (3, 3, 20, 33), (1, 5, 16, 16))]

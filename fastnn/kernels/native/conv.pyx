@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memset
 
 from .core cimport ops
+from .elementwise cimport FNN_ADD, fnn_elementwise
 from .gemm cimport FNN_LINEAR, Edge, ceil_div, fnn_gemm, fnn_runs, product_of_runs, smaller
 from .windows cimport (
     Geometry,
@@ -154,13 +155,25 @@ cdef void conv_grad_input(void *const *buf, const int64_t *dim, const double *at
     cdef const float *dz = <const float *> buf[1]
     cdef const float *turned = <const float *> buf[2]
     cdef const float *y = <const float *> buf[3]
+    cdef const float *plus = <const float *> buf[4]
     cdef int64_t activation = <int64_t> attr[0]
     cdef float alpha = <float> attr[1]
     cdef Geometry g = unpack(dim)
+    cdef int64_t t, i, at, n, down = ceil_div(g.H, g.rows)
     if y == NULL or activation == FNN_LINEAR:
         activation, y = FNN_LINEAR, NULL
     # dx[n,h,w] = sum over taps of dz[n, (h + top - kh) / stride, (w + left - kw) / stride] @ w[kh, kw].T
-    transposed(dx, dz, turned, NULL, y, activation, alpha, &g, first, last)
+    if plus == NULL:
+        transposed(dx, dz, turned, NULL, y, activation, alpha, &g, first, last)
+        return
+    # and before the derivative + plus[n,h,w], tile by tile, while a tile is in cache
+    for t in range(first, last):
+        transposed(dx, dz, turned, NULL, NULL, FNN_LINEAR, alpha, &g, t, t + 1)
+        i = t % down * g.rows
+        at, n = (t // down * g.H + i) * g.W * g.C, smaller(g.rows, g.H - i) * g.W * g.C
+        fnn_elementwise(ops()).binary(FNN_ADD, dx + at, dx + at, 1, plus + at, 1, n)
+        if y != NULL:
+            fnn_elementwise(ops()).activation_grad(<int> activation, dx + at, dx + at, NULL, y + at, n, alpha)
 
 
 cdef void conv_transpose(void *const *buf, const int64_t *dim, const double *attr, int64_t first,

@@ -8,52 +8,12 @@ merged into mean and m2 in its turn. With one chunk this is the corrected two-pa
 from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memset
 
-from .core cimport fnn_ops, ops
-
-cdef extern from "norm.h" nogil:
-    ctypedef struct fnn_norm_ops:
-        void (*sums)(float *s, const float *x, const float *end, int64_t rows, int64_t columns,
-                     int64_t stride) noexcept nogil
-        void (*shifted_sums)(float *s, float *q, const float *x, const float *end, const float *shift, int64_t rows,
-                             int64_t columns, int64_t stride, int64_t ahead) noexcept nogil
-        void (*gradient_sums)(float *s, float *q, const float *dy, const float *x, const float *end,
-                              const float *shift, int64_t rows, int64_t columns, int64_t stride,
-                              int64_t ahead) noexcept nogil
-        void (*affine)(float *y, const float *x, const float *end, const float *shift, const float *scale,
-                       const float *offset, int64_t rows, int64_t columns, int64_t stride, int64_t ahead) noexcept nogil
-        void (*backward)(float *dx, const float *dy, const float *x, const float *end, const float *shift,
-                         const float *a, const float *b, const float *offset, int64_t rows, int64_t columns,
-                         int64_t stride, int64_t ahead) noexcept nogil
-        void (*merge)(float *mean, float *m2, float *carry, const float *s, const float *q, int64_t columns,
-                      double n) noexcept nogil
-        void (*finish)(float *rstd, float *moving_mean, float *moving_var, const float *mean, const float *m2,
-                       int64_t columns, double n, double n_var, double epsilon, double rate) noexcept nogil
-        void (*rsqrt)(float *r, const float *v, int64_t columns, double epsilon) noexcept nogil
-        void (*row)(float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta,
-                    int64_t n, int centered, float share, double epsilon) noexcept nogil
-        void (*row_backward)(float *dx, const float *dy, const float *x, const float *gamma, float mean, float rstd,
-                             int64_t n, int centered, float share) noexcept nogil
-        void (*row_parameters)(float *dgamma, float *dbeta, const float *dy, const float *x, const float *mean,
-                               const float *rstd, int64_t rows, int64_t columns, int64_t stride,
-                               int64_t step) noexcept nogil
-    const fnn_norm_ops *fnn_norm(const fnn_ops *)
+from .core cimport ops
 
 cdef enum:
-    CHUNK = 256   # rows whose sums are formed at once
-    WIDEST = 256  # columns of a tile at most, as in norm.py; a multiple of 16
-    FAR = 1 << 19 # elements beyond which passes prefetch: 2M of them took 2.2 ms without, 0.5 with
-    AHEAD = 64    # rows that they prefetch ahead
     NARROW = 64   # columns of a tile of `row_norm_grad_parameters`, as in norm.py
     LAYER = 0     # places of KINDS in norm.py
     UNIT = 2
-
-
-cdef inline int64_t least(int64_t a, int64_t b) noexcept nogil:
-    return a if a < b else b
-
-
-cdef inline int64_t prefetch(int64_t rows, int64_t columns) noexcept nogil:
-    return AHEAD * columns if rows * columns > FAR else 0
 
 
 cdef void affine(float *y, const float *x, const float *end, const float *shift, const float *scale,

@@ -47,9 +47,10 @@ def conv(y, x, w, b, H, W, C, OH, OW, F, KH, KW, groups, stride_h, stride_w, dil
                     activate(activation, line[j], line[j], alpha)
 
 
-@form(dx="f4 N H W C", dz="f4 N OH OW F", turned="f4 KH KW F C//groups", y="f4 N H W C")
-def conv_grad_input(dx, dz, turned, y, H, W, C, OH, OW, F, groups, stride_h, stride_w, dilation_h, dilation_w, top,
-                    left, rows, activation, alpha, first, last):
+@form(dx="f4 N H W C", dz="f4 N OH OW F", turned="f4 KH KW F C//groups", y="f4 N H W C",
+      plus="f4 N H W C")
+def conv_grad_input(dx, dz, turned, y, plus, H, W, C, OH, OW, F, groups, stride_h, stride_w, dilation_h, dilation_w,
+                    top, left, rows, activation, alpha, first, last):
     """dx[n, h, w] = sum over taps of dz[n, (h + top - kh) / stride, (w + left - kw) / stride] @ w[kh, kw].T"""
     down = -(-H // rows)
     for t in range(first, last):
@@ -57,6 +58,9 @@ def conv_grad_input(dx, dz, turned, y, H, W, C, OH, OW, F, groups, stride_h, str
         for h in range(t % down * rows, min(H, (t % down + 1) * rows)):
             spread_row(dx[n, h], dz[n], turned, h, W, C, OH, OW, F, groups, stride_h, stride_w, dilation_h, dilation_w,
                        top, left)
+            if len(plus):
+                for w in range(W):
+                    add_row(dx[n, h, w], plus[n, h, w])
             if len(y) and activation != LINEAR:
                 for w in range(W):
                     multiply_slope(activation, dx[n, h, w], dx[n, h, w], y[n, h, w], y[n, h, w], alpha)
