@@ -247,9 +247,8 @@ KERNEL(attention_causal)
 /* -inf in the lanes below n */
 INLINE f16 hide_lanes(f16 x, int64_t n)
 {
-    for (int l = 0; l < LANES; l++)
-        x[l] = l < n ? -INFINITY : x[l];
-    return x;
+    const u16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, hidden = (u16)(lane < (uint32_t)n);
+    return (f16)(((u16)((f16){0} - INFINITY) & hidden) | ((u16)x & ~hidden));
 }
 
 /* s[keys, columns] = k @ turned; of a block that causality cuts, only what a strip of keys is seen by. */

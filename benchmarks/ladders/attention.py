@@ -77,7 +77,7 @@ def plain_python(y, log_sum, q, k, v):
 def numpy_whole(y, log_sum, q, k, v):
     length, width = q.shape[1], q.shape[3]
     s = q.transpose(0, 2, 1, 3) @ k.transpose(0, 2, 3, 1) / np.sqrt(width, dtype=q.dtype)  # (B, H, T, T)
-    s = np.where(np.tri(length, dtype=bool), s, -np.inf).astype(q.dtype)
+    s = np.where(np.tri(length, dtype=bool), s, -np.inf).astype(q.dtype, copy=False)
     largest = s.max(axis=-1, keepdims=True)
     e = np.exp(s - largest)
     total = e.sum(axis=-1, keepdims=True)
@@ -186,15 +186,25 @@ LADDER.kernels("fastnn, threads", "blocks of queries, handed out", fastnn_call, 
 # ---------------------------------------------------------------------- more for the page
 
 def lesson() -> str:
-    """What the scores of all heads take in memory, beside all that goes in and comes out."""
-    lines = [f"{'BxTxHxD':16} {'q, k, v, y':>10} {'log_sum':>12} {'one block':>12} {'one head':>12} {'all scores':>12}"]
+    """What the scores of all heads take in memory, and what the scale is good for."""
+    lines = [f"{'BxTxHxD':12} {'q, k, v, y':>10} {'log_sum':>9} {'a block':>9} {'a head':>9} {'all scores':>11}"]
     for b, t, h, d in (*LADDER.sizes, (1, 8192, 4, 64), (1, 32768, 4, 64)):
-        floats = 4 * b * t * h * d, b * t * h, SIDE * SIDE, t * t, b * h * t * t
-        lines.append(f"{show_size((b, t, h, d)):16} {_memory(floats[0]):>10}"
-                     + "".join(f" {_memory(n):>12}" for n in floats[1:]))
+        q, log_sum, block, head, scores = (_memory(n) for n in (4 * b * t * h * d, b * t * h, SIDE * SIDE, t * t,
+                                                                b * h * t * t))
+        lines.append(f"{show_size((b, t, h, d)):12} {q:>10} {log_sum:>9} {block:>9} {head:>9} {scores:>11}")
+    lines += ["", "the largest of 64 weights, in the mean over 4096 queries", "   D   q . k    q . k / sqrt(D)"]
+    rng = np.random.default_rng(0)
+    for d in (4, 16, 64, 256):
+        s = rng.standard_normal((4096, d)) @ rng.standard_normal((d, 64))
+        lines.append(f"{d:4} {_peaked(s):7.2f} {_peaked(s / math.sqrt(d)):12.2f}")
     return "\n".join(lines)
 
 
 def _memory(floats: int) -> str:
     size = 4 * floats / 2**10
     return f"{size:.0f} KiB" if size < 1024 else f"{size / 1024:.0f} MiB"
+
+
+def _peaked(s) -> float:
+    """The largest softmax weight of a row, in the mean over rows."""
+    return (1 / np.exp(s - s.max(axis=1, keepdims=True)).sum(axis=1)).mean()

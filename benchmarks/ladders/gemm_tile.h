@@ -4,13 +4,6 @@
 
 #include "ladder.h"
 
-#if defined(UNROLL)     /* -DUNROLL= shows what it is good for */
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 #if defined(__AVX512F__)
 enum { LANES = 16, ROWS = 6, PANEL = 4 };   /* 24 of 32 registers hold sums */
 #elif defined(__AVX__)

@@ -313,6 +313,36 @@ def test_the_fused_layer_keeps_what_relu_must_keep():
             assert (np.delete(got["y"], 3, axis=0)[:, :35] == 0).all(), rung.name
 
 
+def test_attention_with_scores_in_the_hundreds_does_not_overflow():
+    """What a softmax without its maximum could not do; exponents beyond 100 are themselves off by 100 eps and more."""
+    ladder = load("attention")
+    arrays = ladder.arrays((1, 70, 2, 32))
+    arrays["q"] *= np.float32(100)
+    want = outputs_of(ladder, ladder.rungs[0], arrays)
+    assert np.abs(want["log_sum"]).max() > 200
+    for rung in ladder.rungs[1:]:
+        got = outputs_of(ladder, rung, {n: a.copy() for n, a in arrays.items()})
+        assert got is None or error(got, want) <= 5000, rung.name
+
+
+def test_the_scores_that_attention_keeps_serve_its_gradient():
+    forward, backward = load("attention"), load("attention_grad")
+    size = (1, 150, 2, 64)
+    rung = next(r for r in forward.rungs if r.name == "C, scores kept")
+    try:
+        bound = rung.bind(forward.arrays(size))
+    except build.Missing as why:
+        pytest.skip(str(why))
+    bound.run(1, 1)
+    arrays = {**backward.arrays(size), "kept": bound.keep["kept"]}
+    assert all(np.array_equal(arrays[n], bound.keep[n]) for n in "qkv")
+    want = outputs_of(backward, backward.rungs[0], backward.arrays(size))
+    module = sys.modules["ladders.attention_grad"]
+    again = backward.bind_c("attention_grad_kept", arrays, size, tiles=2, flags=module.FLAGS, source="attention.c")
+    again.run(1, 1)
+    assert error(again.outputs(), want) <= backward.tolerance
+
+
 def test_a_table_over_all_sizes_has_a_line_for_each_rung():
     from ladders.run import markdown
 
