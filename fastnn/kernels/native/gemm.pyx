@@ -28,7 +28,8 @@ cdef enum:
     PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2, ...
     NEAR = 384          # ... and so do all of a block less than so many floats apart. 64-byte vectors leave the time to
                         # read them from there (2048x128x128, x.T @ dz: 98 to 109 GFLOP/s without the copy, AVX2 loses;
-                        # rows of 512, without the copy: half as fast)
+                        # rows of 512, without the copy: half as fast).
+    FEW = 192           # More columns of B than these pay for the copy
 
 
 cdef extern from * nogil:
@@ -79,7 +80,7 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
     while True:
         k_end = smaller(k + k_block, depth)
         kn = k_end - k
-        pack_a = a_columns and (kn >= PACK_DEPTH and (narrow or a_pitch >= NEAR) or
+        pack_a = a_columns and (kn >= PACK_DEPTH and (narrow or a_pitch >= NEAR or columns > FEW) or
                                 narrow and a_pitch % CLASH == 0 and kn >= CLASH_DEPTH)
         mode = FNN_GEMM_ADD if add or k > 0 else 0
         bias = NULL
