@@ -23,7 +23,7 @@ TILE = 5e5  #: FLOPs that a tile should have: 4 to 5 microseconds, against about
 SMALL = 4e6  #: up to so many FLOPs it matters more that two threads finish together: tiles are cut by `halves`
 MEDIUM = 3e7  #: up to so many, panels of 48 rows: a rest of a larger one would keep one thread waiting
 SMALLEST = 6e5  #: below so many FLOPs (5 us) a product is one tile: to share it would cost what it saves
-FAR = 1 << 18  #: floats of a dz beyond L2
+FAR = 1 << 17  #: floats of a dz that fills half of L2
 TILES = 16  #: as many are enough: the last tile then makes a few percent, and larger ones pack less
 SCRATCH = 4 * 416 * (8 * 6 + COLUMNS)  #: bytes: a stripe of A and a block of B (csrc/gemm.h)
 
@@ -288,8 +288,8 @@ class dense_grad_weight(Product):
         (m, k), n = call["x"].shape, max(call["dz"].shape[1], 1)
         rows = max(TILE / max(2 * m * n, 1), k / TILES)
         rows = min(rows, k / 4 if 2 * m * n * k > SMALLEST else k, ROWS)
-        if m * n > FAR:  # each panel reads all of dz, from beyond L2: fewer panels, where a few are enough
-            rows = max(rows, min(24, k / 2))
+        if m * n > FAR:  # each panel reads all of dz, mostly from beyond L2: fewer panels, where a few are enough
+            rows = max(rows, min(24, k / 2), min(48, k / 4))
         if k >= 192 and 2 * m * n * k <= MEDIUM:
             rows = min(rows, 48)
         unit = math.lcm(6, BLOCK // math.gcd(n, BLOCK)) if rows < 40 else 48

@@ -25,7 +25,11 @@ cdef enum:
     CLASH = 512         # rows a multiple of so many floats apart share L1 sets. Vectors below 64 bytes read a
                         # line per k or two and lose half of their speed to that: they pack from ...
     CLASH_DEPTH = 16    # ... so many k's on (AVX2, 128x1024x1024, x.T @ dz: 50 to 99 GFLOP/s; AVX-512: no gain)
-    PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2
+    PACK_DEPTH = 257    # pack a column-form A if k runs so far: 256 rows a power of two apart still fit L2, ...
+    NEAR = 384          # ... and so do all of a block less than so many floats apart. 64-byte vectors leave the time to
+                        # read them from there (2048x128x128, x.T @ dz: 98 to 109 GFLOP/s without the copy, AVX2 loses;
+                        # rows of 512, without the copy: half as fast).
+    FEW = 192           # More columns of B than these pay for the copy
 
 
 cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bint a_columns, const float *b,
@@ -52,7 +56,8 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
     while True:
         k_end = smaller(k + k_block, depth)
         kn = k_end - k
-        pack_a = a_columns and (kn >= PACK_DEPTH or narrow and a_pitch % CLASH == 0 and kn >= CLASH_DEPTH)
+        pack_a = a_columns and (kn >= PACK_DEPTH and (narrow or a_pitch >= NEAR or columns > FEW) or
+                                narrow and a_pitch % CLASH == 0 and kn >= CLASH_DEPTH)
         mode = FNN_GEMM_ADD if add or k > 0 else 0
         bias = NULL
         if k_end == depth:

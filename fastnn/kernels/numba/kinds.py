@@ -41,7 +41,7 @@ def selu(x):
 @helper
 def gelu(x):
     """x * normal_cdf(x)"""
-    return larger(x, -100.0) * normal_cdf(x)
+    return larger(x, -100.0) * normal_cdf(x)[0]
 
 
 @helper
@@ -180,7 +180,8 @@ def sparse_sigmoid(x):
 def gelu_slope(x):
     """normal_cdf(x) + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)"""
     x = smaller(larger(x, -100.0), 100.0)
-    return fma(x * DENSITY, exp(-0.5 * x * x), normal_cdf(x))
+    p, e = normal_cdf(x)
+    return fma(x * DENSITY, e, p)
 
 
 @helper

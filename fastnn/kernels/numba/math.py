@@ -248,12 +248,21 @@ def erf(x):
 
 @helper
 def normal_cdf(x):
-    """The standard normal distribution function, (1 + erf(x / sqrt 2)) / 2, without cancellation on the left"""
-    t = x * f4(0.707106781)
-    a = abs(t)
-    tail = f4(0.5) * erfc_tail(smaller(a, f4(20.0)))
-    big = tail if x < f4(0.0) else f4(1.0) - tail
-    return fma(f4(0.5), erf_small(t), f4(0.5)) if a < f4(0.92) else big
+    """The standard normal distribution function, (1 + erf(x / sqrt 2)) / 2, and exp(-x * x / 2) (0 beyond 15)"""
+    a = smaller(abs(x), f4(20.0))
+    v = a / fma(a, f4(0.3), f4(1.0))
+    p = f4(2.50060998e-06)
+    p = fma(p, v, f4(-2.99386083e-05))
+    p = fma(p, v, f4(8.57492269e-05))
+    p = fma(p, v, f4(0.000264961243))
+    p = fma(p, v, f4(-0.000364376261))
+    p = fma(p, v, f4(-0.0189319439))
+    p = fma(p, v, f4(0.130329221))
+    p = fma(p, v, f4(-0.398943365))
+    p = fma(p, v, f4(0.5))
+    e = exp(f4(-0.5) * a * a)
+    tail = p * e
+    return (tail if x < f4(0.0) else f4(1.0) - tail), e
 
 
 @helper
