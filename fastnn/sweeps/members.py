@@ -144,6 +144,10 @@ def group(members: list[Member], train: ArrayData, held: Held | None, order: Ord
         for is_training, size in dict.fromkeys(wanted):
             step = StepProgram(m.model, train if is_training else held.data, size, is_training,
                                (training if is_training else testing).make)
+            if step.order is not None or step.stateful:
+                raise ValueError(f"Model {m.model.name}: a sweep trains by the step that `compile` describes; a "
+                                 "train_step or compute_loss of the model's own, and metrics that keep variables, "
+                                 "can't be joined.")
             m.steps[is_training, size] = step
             replica = step.program
             for a in replica.written:
