@@ -9,6 +9,8 @@ Run it::
     python examples/fashion_images.py             # ResNet-8
     python examples/fashion_images.py lenet
 
+ResNet-8 has 0.926 of the test set right after 14 epochs, which took 5.5 minutes on two cores of an AMD EPYC (Zen 4).
+
 The images come from Debian's package ``dataset-fashion-mnist`` or are downloaded (`fastnn.datasets`).
 """
 
@@ -58,7 +60,7 @@ def train(name: str, images, epochs: int, verbose: int = 0) -> fastnn.Model:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("network", nargs="?", default="resnet8", choices=("lenet", "resnet8", "resnet20"))
-    p.add_argument("--epochs", type=int, default=15)
+    p.add_argument("--epochs", type=int, default=14)
     args = p.parse_args()
     images, test = data()
     began = time.perf_counter()
