@@ -40,7 +40,7 @@ class Convolution(Kernel):
         return self._geometry(*call.inputs, **call.attrs)
 
     def _geometry(self, *inputs, **attrs) -> Geometry:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override _geometry(self, *inputs, **attrs).")
 
     def rows(self, g: Geometry) -> int:
         """Rows of a tile."""

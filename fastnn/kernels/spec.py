@@ -106,11 +106,11 @@ class Kernel:
 
     def infer(self, *inputs: Array | None, **attrs: Any) -> tuple[Array, ...]:
         """Shapes rule: the outputs that these inputs give, or ValueError in a sentence."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override infer.")
 
     def numpy(self, *inputs: np.ndarray | None, **attrs: Any):
         """The meaning: output array, or tuple of them in the order of ``outputs``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override numpy.")
 
     def sizes(self, call: Call) -> tuple[int, ...]:
         """The values of ``dims``."""

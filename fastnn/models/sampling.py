@@ -23,7 +23,7 @@ class Sampler:
 
     def draw(self, count: int, batch_size: int, generator: np.random.Generator) -> np.ndarray:
         """`count` rows for batches of `batch_size` rows (the last one may be smaller), as int64."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override draw(self, count, batch_size, generator).")
 
 
 def _systematic(cumulative: np.ndarray, size: int, generator: np.random.Generator, times: int = 1) -> np.ndarray:

@@ -42,7 +42,7 @@ class Layerwise(Optimizer):
     def update_variables(self, graph: Graph, g: Tensor, w: Tensor, slots: list[Tensor], scalars: Scalars,
                          variables: list[Variable], seen: Any) -> None:
         """Emit the update of these variables, which are treated alike, over whole arrays."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override update_variables.")
 
 
 class Adaptive(Layerwise):
