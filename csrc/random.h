@@ -25,6 +25,21 @@ typedef struct fnn_stream {
     uint32_t key0, key1;
 } fnn_stream;
 
+/* Sine and cosine of f quarters of a turn, -1/2 <= f <= 1/2. Without FMA, so that NumPy has the same bits. */
+static inline __attribute__((always_inline)) void fnn_sin_cos(float f, float *sine, float *cosine)
+{
+    const float t = f * f;
+    float s = -0.00468597142f, c = 0.000894473458f;
+    s = s * t + 0.079712525f;
+    s = s * t + -0.645966649f;
+    s = s * t + 1.57079637f;
+    c = c * t + -0.0208555944f;
+    c = c * t + 0.253668547f;
+    c = c * t + -1.23370051f;
+    *sine = s * f;
+    *cosine = c * t + 1.0f;
+}
+
 struct fnn_random_ops {
     /* y[0..n) from group number `group` on.
      * y = x scale where the element's 16 bits are at least `threshold`, else 0; y may be x. Elements

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .broadcast import float_dtype
-from .dropout import horner
+from .dropout import sin_cos
 from .spec import Call, Kernel, blocks, like, register
 
 MODES = ("constant", "nearest", "reflect", "wrap")
@@ -99,13 +99,6 @@ class affine_matrix(Kernel):
 
     def gradient(self, call: Call, *, matrix):
         return {}
-
-
-def sin_cos(f):
-    """Sine and cosine of f quarters of a turn, f from -1/2 to 1/2, as csrc/random.inc has them."""
-    t = f * f
-    return (horner(t, -0.00468597142, 0.079712525, -0.645966649, 1.57079637) * f,
-            horner(t, 0.000894473458, -0.0208555944, 0.253668547, -1.23370051, 1.0))
 
 
 def _looked_up(at: np.ndarray, n: int, mode: str) -> np.ndarray:

@@ -186,13 +186,18 @@ class random_normal(_Random):
         radius = np.sqrt(f4(-2) * log_plain(((a >> 1) | 1).astype(f4) * f4(2**-31)))
         q = ((b >> 29) + 1) >> 1  # whole quarters of a turn; f is what is left, -1/2..1/2 of a quarter
         f = ((b >> 8).astype(np.int32) - (q << 22).astype(np.int32)).astype(f4) * f4(2**-22)
-        t = f * f
-        sin = horner(t, -0.00468597142, 0.079712525, -0.645966649, 1.57079637) * f
-        cos = horner(t, 0.000894473458, -0.0208555944, 0.253668547, -1.23370051, 1.0)
+        sin, cos = sin_cos(f)
         x, y = np.where(q & 1, sin, cos), np.where(q & 1, cos, sin)
         z = np.stack([radius * np.where((q + 1) & 2, -x, x), radius * np.where(q & 2, -y, y)], 1)
         z = f4(mean) + f4(stddev) * z
         return z.reshape(-1)[: math.prod(shape)].reshape(shape).astype(dtype, copy=False)
+
+
+def sin_cos(f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sine and cosine of f quarters of a turn, f from -1/2 to 1/2, as csrc/random.h has them."""
+    t = f * f
+    return (horner(t, -0.00468597142, 0.079712525, -0.645966649, 1.57079637) * f,
+            horner(t, 0.000894473458, -0.0208555944, 0.253668547, -1.23370051, 1.0))
 
 
 def horner(x: np.ndarray, *coefficients: float) -> np.ndarray:

@@ -13,6 +13,9 @@ cdef extern from "augment.h" nogil:
         void (*mix)(float *y, const float *a, const float *b, int64_t n, float weight, float rest) noexcept nogil
     const fnn_augment_ops *fnn_augment(const fnn_ops *)
 
+cdef extern from "random.h" nogil:
+    void fnn_sin_cos(float f, float *sine, float *cosine)
+
 cdef enum:
     BLOCK = 16  # of spec.py
     DRAWS = 7   # of augment.py
@@ -40,28 +43,17 @@ cdef void affine_matrix(void *const *buf, const int64_t *dim, const double *attr
     cdef double shift_rows_low = attr[11], shift_rows_high = attr[12], shift_columns_low = attr[13]
     cdef double shift_columns_high = attr[14], crop_rows = attr[15], crop_columns = attr[16]
     cdef float middle = <float> ((height - 1) / 2), centre = <float> ((width - 1) / 2)
-    cdef float angle, quarter, f, t, s, c, rows, columns, down, across, swap
+    cdef float angle, quarter, s, c, rows, columns, down, across, swap
     cdef float m[6]
     cdef const float *b
     cdef int64_t n, i, j, q
     for n in range(first * BLOCK, min(last * BLOCK, N)):
         b = u + n * DRAWS
-        # sine and cosine as in csrc/random.inc: q quarters of a turn, and f of one
+        # q quarters of a turn, and a rest of half a quarter at most
         angle = 4.0 * scaled(b[2], turn_low, turn_high)
         quarter = rintf(angle)
         q = <int64_t> quarter & 3
-        f = angle - quarter
-        t = f * f
-        s = <float> -0.00468597142
-        s = s * t + <float> 0.079712525
-        s = s * t + <float> -0.645966649
-        s = s * t + <float> 1.57079637
-        s = s * f
-        c = <float> 0.000894473458
-        c = c * t + <float> -0.0208555944
-        c = c * t + <float> 0.253668547
-        c = c * t + <float> -1.23370051
-        c = c * t + <float> 1.0
+        fnn_sin_cos(angle - quarter, &s, &c)
         if q & 1:
             swap = s
             s = c

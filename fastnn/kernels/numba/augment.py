@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..spec import BLOCK
+from .dropout import sin_cos
 from .form import form, helper
 
 f4, i8 = np.float32, np.int64
@@ -39,18 +40,7 @@ def affine_matrix(matrix, u, before, N, height, width, mirror_columns, mirror_ro
         angle = f4(4) * scaled(b[2], turn_low, turn_high)
         quarter = f4(np.rint(angle))
         q = i8(quarter) & 3
-        f = angle - quarter
-        t = f * f
-        s = f4(-0.00468597142)
-        s = s * t + 0.079712525
-        s = s * t + -0.645966649
-        s = s * t + 1.57079637
-        s = s * f
-        c = f4(0.000894473458)
-        c = c * t + -0.0208555944
-        c = c * t + 0.253668547
-        c = c * t + -1.23370051
-        c = c * t + 1.0
+        s, c = sin_cos(angle - quarter)
         s, c = (c, s) if q & 1 else (s, c)
         s, c = -s if q & 2 else s, -c if (q + 1) & 2 else c
         rows = scaled(b[3], zoom_rows_low, zoom_rows_high)

@@ -74,23 +74,28 @@ def log_plain(x):
 
 
 @helper
+def sin_cos(f):
+    """Sine and cosine of f quarters of a turn, f from -1/2 to 1/2"""
+    t = f * f
+    s = f4(-0.00468597142)
+    s = s * t + 0.079712525
+    s = s * t + -0.645966649
+    s = s * t + 1.57079637
+    c = f4(0.000894473458)
+    c = c * t + -0.0208555944
+    c = c * t + 0.253668547
+    c = c * t + -1.23370051
+    return s * f, c * t + 1.0
+
+
+@helper
 def normal_pair(a, b):
     """Two standard normal numbers by Box & Muller (1958): a gives the radius, b the angle"""
     radius = f4(math.sqrt(-2.0 * log_plain(f4(i4((a >> u4(1)) | u4(1))) * f4(2.0**-31))))
     # the angle is b / 2^32 of a turn: a whole number q of quarters, and f = -1/2..1/2 of a quarter
     q = u4(u4((b >> u4(29)) + u4(1)) >> u4(1))
     f = f4(i4(i4(b >> u4(8)) - i4(q << u4(22)))) * f4(2.0**-22)
-    t = f * f
-    s = f4(-0.00468597142)
-    s = s * t + 0.079712525
-    s = s * t + -0.645966649
-    s = s * t + 1.57079637
-    s = s * f
-    c = f4(0.000894473458)
-    c = c * t + -0.0208555944
-    c = c * t + 0.253668547
-    c = c * t + -1.23370051
-    c = c * t + 1.0
+    s, c = sin_cos(f)
     x, y = s if q & u4(1) else c, c if q & u4(1) else s
     return radius * (-x if (q + u4(1)) & u4(2) else x), radius * (-y if q & u4(2) else y)
 
