@@ -37,4 +37,22 @@ struct fnn_recurrent_ops {
     void (*gru_back_before)(float *dz, float *dh, const float *q, const float *gates, const float *h_before, int64_t n);
 };
 
+/* n floats of each row into L2, while a product runs that needs none of them: a step's part of a row lies a whole
+ * sequence from the next row's, which the hardware doesn't foresee. With it a training step of an LSTM of 128 units
+ * over 28 x 28 took 5 to 8 % less. */
+static inline void fnn_fetch(const float *p, int64_t pitch, int64_t rows, int64_t n)
+{
+    for (; rows > 0; rows--, p += pitch)
+        for (int64_t i = 0; i < n; i += 16)
+            __builtin_prefetch(p + i, 0, 2);
+}
+
+/* The same for what will be written. */
+static inline void fnn_fetch_to_write(const float *p, int64_t pitch, int64_t rows, int64_t n)
+{
+    for (; rows > 0; rows--, p += pitch)
+        for (int64_t i = 0; i < n; i += 16)
+            __builtin_prefetch(p + i, 1, 2);
+}
+
 #endif

@@ -27,6 +27,8 @@ cdef extern from "recurrent.h" nogil:
         void (*gru_back_before)(float *dz, float *dh, const float *q, const float *gates, const float *h_before,
                                 int64_t n) noexcept nogil
     const fnn_recurrent_ops *fnn_recurrent(const fnn_ops *)
+    void fnn_fetch(const float *p, int64_t pitch, int64_t rows, int64_t n) noexcept nogil
+    void fnn_fetch_to_write(const float *p, int64_t pitch, int64_t rows, int64_t n) noexcept nogil
 
 cdef enum:
     WIDEST = 256        # columns of one `product`
@@ -179,6 +181,12 @@ cdef void lstm(void *const *buf, const int64_t *dim, const double *attr, int64_t
             # i, f, g, o = z[:, t] + h @ u; c = f * c + i * g; h = o * tanh(c)
             t = T - 1 - s if backwards else s
             place = t if backwards == IN_ORDER else s
+            i = b * T + t
+            fnn_fetch(z + i * G, T * G, m, G)
+            if save:
+                fnn_fetch_to_write(gates + i * G, T * G, m, G)
+                fnn_fetch_to_write(before + i * H, T * H, m, H)
+                fnn_fetch_to_write(carry + i * H, T * H, m, H)
             if s == 0 and h0 == NULL:
                 memset(p, 0, m * G * sizeof(float))
             else:
@@ -245,6 +253,12 @@ cdef void lstm_grad(void *const *buf, const int64_t *dim, const double *attr, in
                     if mask != NULL:
                         memset(dh + r * H, 0, H * sizeof(float))
                 memcpy(dz + i * G, d + r * G, G * sizeof(float))
+            if s > 0:
+                i = b * T + t - step
+                fnn_fetch(gates + i * G, T * G, m, G)
+                if s > 1:
+                    fnn_fetch(carry + (i - step) * H, T * H, m, H)
+                fnn_fetch_to_write(dz + i * G, T * G, m, G)
             if s > 0 or initial:
                 multiply(dh, H, d, G, ut, H, m, H, G, mask != NULL, NULL)
         if initial:
@@ -281,6 +295,12 @@ cdef void gru(void *const *buf, const int64_t *dim, const double *attr, int64_t 
             # h = z * h + (1 - z) * n
             t = T - 1 - s if backwards else s
             place = t if backwards == IN_ORDER else s
+            i = at * T + t
+            fnn_fetch(z + i * G, T * G, m, G)
+            if save:
+                fnn_fetch_to_write(gates + i * G, T * G, m, G)
+                fnn_fetch_to_write(before + i * H, T * H, m, H)
+                fnn_fetch_to_write(inner + i * H, T * H, m, H)
             multiply(p, G, h, H, u, G, m, G if reset_after else 2 * H, H, False, b)
             for r in range(m):
                 i = (at + r) * T + t
@@ -332,7 +352,7 @@ cdef void gru_grad(void *const *buf, const int64_t *dim, const double *attr, int
     cdef float *e = d + rows * G        # dz where it differs from d
     cdef float *ut = e + rows * G
     cdef float *now
-    cdef int64_t tile, b, m, s, t, r, i, place
+    cdef int64_t tile, b, m, s, t, r, i, place, step = -1 if backwards else 1
     if first < last:
         turn(ut, u, G, H, G)
     for tile in range(first, last):
@@ -365,6 +385,14 @@ cdef void gru_grad(void *const *buf, const int64_t *dim, const double *attr, int
                     if mask == NULL or mask[i] != 0:
                         f.gru_back_before(d + r * G, dh + r * H, q + r * H, gates + i * G, before + i * H, H)
                     memcpy(dz + i * G, d + r * G, G * sizeof(float))
+            if s > 0:
+                i = b * T + t - step
+                fnn_fetch(gates + i * G, T * G, m, G)
+                fnn_fetch(before + i * H, T * H, m, H)
+                fnn_fetch_to_write(dz + i * G, T * G, m, G)
+                if reset_after:
+                    fnn_fetch(inner + i * H, T * H, m, H)
+                    fnn_fetch_to_write(di + i * G, T * G, m, G)
             if s > 0 or initial:
                 multiply(dh, H, d, G, ut, H, m, H, G if reset_after else 2 * H, True, NULL)
         if initial:
