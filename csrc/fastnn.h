@@ -22,7 +22,7 @@ typedef void (*fnn_kernel)(void *const *buf, const int64_t *dim, const double *a
  * in <family>.inc, and compiled once per CPU path by the ten-line files in paths/. */
 #define FNN_FAMILIES(X) \
     X(gemm) X(elementwise) X(norm) X(loss) X(optim) X(moments) X(random) X(data) X(attention) X(embedding) \
-    X(conv) X(recurrent) X(pool) X(augment) X(machine)
+    X(conv) X(recurrent) X(pool) X(augment) X(winograd) X(machine)
 
 #define X(family) typedef struct fnn_##family##_ops fnn_##family##_ops;
 FNN_FAMILIES(X)

@@ -16,6 +16,7 @@
 #include "gemm.inc"
 #include "norm.inc"
 #include "pool.inc"
+#include "winograd.inc"
 #include "loss.inc"
 #include "optim.inc"
 #include "moments.inc"

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..kernels import winograd
 from ..kernels.recurrent import Backward, Recurrent
 from ..kernels.spec import Call
 from ..machine import Ceilings
@@ -338,6 +339,9 @@ def _convolved(call: Call) -> tuple[int, int, int]:
     """The same of a convolution: its groups are so many products, each with its share of the columns."""
     g = call.kernel.geometry(call)
     pixels, window, channels, filters = g.N * g.OH * g.OW, g.KH * g.KW, g.C // g.groups, g.F // g.groups
+    if call.kernel.name != "conv_grad_weight" and call.kernel.winograd(g):
+        rows, columns, channels, filters = call.kernel.outputs_of(g)  # a product for each of 16 points of the tiles
+        return g.N * 16 * winograd.tiles(rows, columns), filters, channels
     if call.kernel.name == "conv":
         return pixels * g.groups, filters, window * channels
     if call.kernel.name == "conv_grad_weight":

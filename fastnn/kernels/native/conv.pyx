@@ -24,6 +24,7 @@ from .windows cimport (
     strip,
     unpack,
 )
+from .winograd cimport fnn_winograd_layer, winograd
 
 cdef enum:
     NEAR = 1 << 16      # floats of the kernel that a panel of columns may have for L2; more are cut into blocks of runs
@@ -77,6 +78,12 @@ cdef void conv(void *const *buf, const int64_t *dim, const double *attr, int64_t
     cdef Pixels p
     cdef fnn_runs runs
     cdef Edge edge
+    cdef fnn_winograd_layer size
+    if dim[18] > 0:
+        size.H, size.W, size.C, size.OH, size.OW, size.F = g.H, g.W, g.C, g.OH, g.OW, g.F
+        size.top, size.left, size.bias = g.top, g.left, b
+        winograd(y, x, w, &size, NULL, NULL, activation, alpha, g.rows, dim[18], first, last)
+        return
     edge.activation, edge.alpha, edge.y = activation, alpha, NULL
     runs.count, runs.a, runs.b = g.KH if joined else g.KH * g.KW, at, at + g.runs
     for t in range(first, last):
@@ -149,6 +156,16 @@ cdef void transposed(float *x, const float *z, const float *turned, const float 
                                    depth * g.KW if joined else depth, &runs, &edge)
 
 
+# The same by Winograd's algorithm: a convolution with the kernel turned around, + plus before the derivative.
+cdef void transposed_winograd(float *x, const float *z, const float *turned, const float *bias, const float *plus,
+                              const float *y, int64_t activation, float alpha, const Geometry *g, int64_t together,
+                              int64_t first, int64_t last) noexcept nogil:
+    cdef fnn_winograd_layer size
+    size.H, size.W, size.C, size.OH, size.OW, size.F = g.OH, g.OW, g.F, g.H, g.W, g.C
+    size.top, size.left, size.bias = 2 - g.top, 2 - g.left, bias
+    winograd(x, z, turned, &size, plus, y, activation, alpha, g.rows, together, first, last)
+
+
 cdef void conv_grad_input(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
                           int64_t last) noexcept nogil:
     cdef float *dx = <float *> buf[0]
@@ -162,6 +179,9 @@ cdef void conv_grad_input(void *const *buf, const int64_t *dim, const double *at
     cdef int64_t t, i, at, n, down = ceil_div(g.H, g.rows)
     if y == NULL or activation == FNN_LINEAR:
         activation, y = FNN_LINEAR, NULL
+    if dim[18] > 0:
+        transposed_winograd(dx, dz, turned, NULL, plus, y, activation, alpha, &g, dim[18], first, last)
+        return
     # dx[n,h,w] = sum over taps of dz[n, (h + top - kh) / stride, (w + left - kw) / stride] @ w[kh, kw].T
     if plus == NULL:
         transposed(dx, dz, turned, NULL, y, activation, alpha, &g, first, last)
@@ -185,6 +205,9 @@ cdef void conv_transpose(void *const *buf, const int64_t *dim, const double *att
     cdef int64_t activation = <int64_t> attr[0]
     cdef float alpha = <float> attr[1]
     cdef Geometry g = unpack(dim)
+    if dim[18] > 0:
+        transposed_winograd(y, x, turned, b, NULL, NULL, activation, alpha, &g, dim[18], first, last)
+        return
     # y[n,h,w] = activation(sum over taps of x[n, (h + top - kh) / stride, (w + left - kw) / stride] @ w[kh, kw].T + b)
     transposed(y, x, turned, b, NULL, activation, alpha, &g, first, last)
 

@@ -1,6 +1,7 @@
 """Convolutions: for each row of pixels and each tap of the kernel one product, over the pixels that the tap meets.
 
-The taps come in the order of the native form, and what lies outside of an image adds nothing: the bits are the same.
+The taps come in the order of the native form, and what lies outside of an image adds nothing: the bits are the same,
+but where the native form goes by Winograd's algorithm.
 """
 
 from __future__ import annotations

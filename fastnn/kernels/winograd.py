@@ -1,0 +1,75 @@
+"""Winograd's convolution F(2x2, 3x3): where it pays, what memory it needs, and how far roundings may carry it.
+
+A tile of 2 x 2 outputs of a window of 3 x 3 takes 16 multiplications for each channel and filter instead of 36
+(Winograd 1980; Lavin & Gray 2016). Patches of 4 x 4 pixels and the window are transformed first, and the sums over
+channels of their products, 16 points to a tile, last; formulas and transforms are in csrc/winograd.inc.
+"""
+
+from __future__ import annotations
+
+from .spec import blocks
+from .windows import TILES, Geometry
+
+LEAST = 16  #: channels and filters: a vector
+GROUP = 6  #: tiles whose sums are in registers at once (csrc/winograd.h)
+NEAR = 1 << 17  #: floats of a transformed window that stay in L2 while one group after the other meets them ...
+TOGETHER = 8  #: ... beyond, so many groups meet a panel of it (14x14x512 to 512: 67 ms instead of 137)
+LARGEST = 1 << 20  #: floats of a transformed window: each thread has one
+
+# What a tile costs beside its 16 C F multiplications, as a share of them: TRANSFORMS (1 / C + 1 / F), from one core of
+# a Zen 4 at batch 64, AVX-512 (products alone at the peak: 1): 28x28x16 1.45, 14x14x32 1.23, 7x7x64 1.12. The window's
+# transform costs as much as three tiles, for every piece of work that a thread takes. The direct form is taken to be at
+# the peak, as it nearly is. Milliseconds, direct and so: 28x28x16 2.26 and 1.26, 14x14x32 2.15 and 1.07, 7x7x64 2.1 and
+# 1.27, 26x26x32 to 24x24x64 12.6 and 6.3, 14x14x256 (batch 16) 70 and 16.
+TRANSFORMS = 3.6
+WINDOW = 3
+
+#: How much larger the bound of a sum's error is than that of the direct sum's, in proportion to their lengths. Along
+#: one axis the magnitudes that an output adds up, |A'| (|G| |g|) (|B'| |d|), are at most 1*1*2 + 2 * 1*(3/2)*2 = 8
+#: times max|g| max|d|, against 3 for the direct sum; along two axes it is the square.
+GROWTH = (8 / 3) ** 2
+
+
+def tiles(rows: int, columns: int) -> int:
+    """Tiles that cover so many outputs."""
+    return blocks(rows, 2) * blocks(columns, 2)
+
+
+def pays(g: Geometry, rows: int, columns: int, channels: int, filters: int) -> bool:
+    """Whether images whose outputs are cut into pieces of rows x columns are computed so; from shapes alone."""
+    if (g.KH, g.KW, *g.strides, *g.dilation, g.groups) != (3, 3, 1, 1, 1, 1, 1) or min(channels, filters) < LEAST:
+        return False
+    if window(channels, filters) > LARGEST:
+        return False
+    pieces = max(1, g.N // TILES)
+    here = 16 * (pieces * tiles(rows, columns) * (1 + TRANSFORMS / channels + TRANSFORMS / filters) + WINDOW)
+    return here < 9 * pieces * rows * columns
+
+
+def window(channels: int, filters: int) -> int:
+    """Floats of the transformed window."""
+    return 16 * channels * blocks(filters) * 16
+
+
+def together(channels: int, filters: int) -> int:
+    """Groups of tiles that are looked at together."""
+    return 1 if window(channels, filters) <= NEAR else TOGETHER
+
+
+def scratch(channels: int, filters: int) -> int:
+    """Floats: the transformed window, and the transformed patches of some groups."""
+    return window(channels, filters) + together(channels, filters) * GROUP * 16 * blocks(channels) * 16
+
+
+def flops(g: Geometry, rows: int, columns: int, channels: int, filters: int) -> float:
+    """Multiplications and additions: products, and the transforms of patches (32 additions) and of sums (24)."""
+    return g.N * tiles(rows, columns) * (32.0 * channels * filters + 32 * channels + 24 * filters)
+
+
+def terms(channels: int) -> int:
+    """Roundings behind an output, as `fastnn.kernels.spec.Kernel.terms` counts them.
+
+    Of a product: the patch's two, the window's four, the sum's over channels, and the four of the last transform; with
+    one more for what follows. Taken times `GROWTH`, for what the transforms add up is larger than what comes out.
+    """
+    return round(GROWTH * (channels + 11))
