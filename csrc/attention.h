@@ -35,6 +35,9 @@ struct fnn_attention_ops {
                    float scale);
     /* delta[r] = sum(dy[r,:] * y[r,:]), rows `pitch` apart */
     void (*delta)(float *delta, const float *dy, const float *y, int64_t rows, int64_t pitch, int64_t width);
+    /* One query on n keys and values that stand one after another: s = softmax(scale * keys @ q), y = s @ values. */
+    void (*row)(float *y, float *s, const float *q, const float *keys, const float *values, int64_t n, int64_t width,
+                int64_t value_width, float scale);
 };
 
 #endif

@@ -243,3 +243,85 @@ class attention_grad(Attention):
     def flops(self, call):
         d, e = self.sizes(call)[5:7]
         return self.pairs(call) * (6 * d + 4 * e + 6)
+
+
+@register
+class attention_step(Kernel):
+    """Attention of one new step on itself and all steps before it, whose keys and values are kept.
+
+    The new key and value are written into place ``at`` of what is kept; then
+    ``y = softmax(scale * q @ keys[:at + 1].T) @ values[:at + 1]`` in each head.
+
+    Slots: ``y[B,H,E] <- q[B,H,D], k[B,G,D], v[B,G,E], keys[B,G,S,D], values[B,G,S,E], at[1]`` (int32); keys and values
+    are updated in place. Head h of the queries takes head ``h // (H / G)`` of keys and values. Where there is no place
+    ``at``, nothing is kept and y is NaN. A tile is one head of keys and values of one row.
+
+    Parameters
+    ----------
+    scale : of the scores, 1 / sqrt(D) as a rule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q = k = np.zeros((1, 1, 1))
+    >>> keys, values = np.zeros((2, 1, 1, 3, 1))
+    >>> values[..., 0, :] = 2
+    >>> y, keys, values = attention_step(q, k, np.array([[[4.0]]]), keys, values, np.array([1], np.int32), scale=1.0)
+    >>> y.ravel(), values.ravel()
+    (array([3.]), array([2., 4., 0.]))
+    """
+
+    name = "attention_step"
+    outputs = ("y", "keys", "values")
+    inputs = ("q", "k", "v", "keys", "values", "at")
+    dims = ("B", "S", "H", "G", "D", "E")
+    attrs = {"scale": ...}
+
+    def infer(self, q, k, v, keys, values, at, *, scale):
+        shapes = ", ".join(f"{n}{list(x.shape)}" for n, x in zip(self.inputs, (q, k, v, keys, values)))
+        if not (q.ndim == k.ndim == v.ndim == 3 and keys.ndim == values.ndim == 4):
+            raise ValueError(f"attention_step needs q[B,H,D], k[B,G,D], v[B,G,E], keys[B,G,S,D] and values[B,G,S,E], "
+                             f"not {shapes}.")
+        (b, h, d), (_, g, s, _), e = q.shape, keys.shape, v.shape[2]
+        if (k.shape != (b, g, d) or v.shape[:2] != (b, g) or keys.shape != (b, g, s, d)
+                or values.shape != (b, g, s, e) or 0 in (b, h, g, s, d, e) or h % g):
+            raise ValueError(f"attention_step needs q[B,H,D], k[B,G,D], v[B,G,E], keys[B,G,S,D] and values[B,G,S,E] "
+                             f"with H a multiple of G and nothing empty, not {shapes}.")
+        if at.dtype != np.int32 or at.shape != (1,):
+            raise ValueError(f"attention_step needs the place `at` as one int32, not {at.dtype} of shape "
+                             f"{list(at.shape)}.")
+        same_dtype(self.name, q, k, v, keys, values)
+        return Array((b, h, e), q.dtype), Array(keys.shape, q.dtype), Array(values.shape, q.dtype)
+
+    def numpy(self, q, k, v, keys, values, at, *, scale):
+        keys, values, n = keys.copy(), values.copy(), int(at[0]) + 1
+        if not 0 < n <= keys.shape[2]:
+            return np.full((*q.shape[:2], v.shape[2]), np.nan, q.dtype), keys, values
+        keys[:, :, n - 1], values[:, :, n - 1] = k, v
+        seen, kept_values = (x[:, :, :n].swapaxes(1, 2) for x in (keys, values))
+        p, _ = weights(q[:, None], seen, None, scale=scale, causal=0, offset=0)
+        y = np.einsum("bhts,bshe->bthe", p, np.repeat(kept_values, q.shape[1] // k.shape[1], 2))
+        return y[:, 0], keys, values
+
+    def sizes(self, call):
+        b, h, d = call["q"].shape
+        g, s = call["keys"].shape[1:3]
+        return b, s, h, g, d, call["v"].shape[2]
+
+    def tiles(self, call):
+        return call["k"].shape[0] * call["k"].shape[1]
+
+    def scratch(self, call):
+        return 4 * call["keys"].shape[2]
+
+    def terms(self, call):
+        _, s, _, _, d, _ = self.sizes(call)
+        return d + s + 16
+
+    def flops(self, call):
+        b, s, h, _, d, e = self.sizes(call)
+        return float(b * h * s * (2 * d + 2 * e + 4))
+
+    def nbytes(self, call):
+        """What is kept is read once, and written in one place."""
+        return sum(call[n].nbytes for n in ("y", "q", "k", "v", "keys", "values"))

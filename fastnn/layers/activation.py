@@ -30,6 +30,7 @@ class ReLU(Layer):
     array([[-5.,  0.,  5.,  8.]], dtype=float32)
     """
 
+    stepwise = True
     supports_masking = True
 
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
@@ -67,6 +68,7 @@ class LeakyReLU(Layer):
     array([[-5.,  5.]], dtype=float32)
     """
 
+    stepwise = True
     supports_masking = True
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
@@ -99,6 +101,7 @@ class ELU(Layer):
     array([[-1.,  3.]], dtype=float32)
     """
 
+    stepwise = True
     supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
@@ -133,6 +136,7 @@ class PReLU(NamedWeights):
     array([[-1.,  5.]], dtype=float32)
     """
 
+    stepwise = True
     supports_masking = True
 
     weight_names = {"alpha": "zeros"}
@@ -194,6 +198,11 @@ class Softmax(Layer):
                 raise ValueError(f"Softmax {self.name}: axis is {axis!r}; a whole number or a list of them is wanted, "
                                  "and axis 0 is the batch.")
         self.axis = list(axis) if isinstance(axis, list | tuple) else axis
+
+    @property
+    def stepwise(self) -> bool:
+        """Over the features alone, each step by itself."""
+        return self.axis in (-1, [-1])
 
     def call(self, x, mask=None):
         """Softmax of x; where a `mask` of its shape (or one that broadcasts to it) is 0 the result is 0."""

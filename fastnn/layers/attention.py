@@ -90,6 +90,11 @@ class Attention(_Inputs):
         self.use_scale, self.score_mode = bool(use_scale), one_of("score_mode", score_mode, ("dot", "concat"))
         self.scale = self.concat_score_weight = None
 
+    @property
+    def stepwise(self) -> bool:
+        """Whether its scores are products, which need no matrix."""
+        return self.score_mode == "dot"
+
     def build(self, input_shape) -> None:
         if self.use_scale:
             self.scale = self.add_weight((), "ones", name="scale")

@@ -13,6 +13,7 @@ from ..kernels.dense import dense
 from ..kernels.dropout import dropout
 from ..seeds import from_config, key_pair, seed_sequence, to_config
 from .layer import Layer
+from .past import without_past
 
 LOWEST = -3e38  #: the score of what is not seen, on the path that makes a matrix of scores
 
@@ -45,6 +46,8 @@ class Attending(Layer):
         Without scores memory is linear in the lengths; with them the whole matrix is made.
         """
         noise = self._noise(q, training)
+        if q.graph.past is not None and not scores:
+            return q.graph.past.attend(self, q, k, v, mask, scale, causal), None
         if not scores:
             step = q.graph.step() if noise else None
             return attention(q, k, v, mask, step, scale=scale, causal=int(causal), **noise)[0], None
@@ -58,6 +61,7 @@ class Attending(Layer):
 
     def _softmax(self, z, mask, causal: bool):
         """Weights of scores z[..., T, S]; rows that see nothing are 0."""
+        without_past(z.graph, self)
         seen = causal_mask(z) if causal else None
         seen = both(seen, mask)
         if seen is None:

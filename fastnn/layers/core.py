@@ -18,6 +18,8 @@ FUSED = frozenset(ACTIVATIONS)  # what `dense` computes at its edges
 class InputLayer(Layer):
     """Where data enters a model; made by `Input`."""
 
+    stepwise = True
+
     def __init__(self, shape, dtype: str = "float32", batch_size: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         sizes = (*shape, batch_size)
@@ -94,6 +96,7 @@ class Dense(Layer):
            [0., 0.]], dtype=float32)
     """
 
+    stepwise = True
     supports_masking = True
 
     def __init__(self, units: int, activation=None, use_bias: bool = True, kernel_initializer="glorot_uniform",
@@ -152,6 +155,7 @@ class Activation(Layer):
     array([[0., 2.]], dtype=float32)
     """
 
+    stepwise = True
     supports_masking = True
 
     def __init__(self, activation, **kwargs: Any):
@@ -190,6 +194,8 @@ class Identity(Layer):
     >>> layers.Identity()(np.ones((1, 2)))
     array([[1., 1.]], dtype=float32)
     """
+
+    stepwise = True
 
     def call(self, x):
         return x

@@ -59,6 +59,7 @@ class Embedding(Layer):
             [3., 4.]]], dtype=float32)
     """
 
+    stepwise = True
     takes_integers = True
 
     def __init__(self, input_dim: int, output_dim: int, embeddings_initializer="uniform", embeddings_regularizer=None,

@@ -63,7 +63,8 @@ class Layer:
     A subclass writes ``build(self, input_shape)`` with `add_weight`, and ``call(self, x)`` (with an
     argument ``training`` if it needs to know, and ``mask`` if it wants its input's mask). Layers set as attributes
     belong to it. One that leaves the steps of a sequence where they are sets ``supports_masking``; one that changes
-    them, or makes a mask, writes ``compute_mask(self, inputs, previous_mask)``.
+    them, or makes a mask, writes ``compute_mask(self, inputs, previous_mask)``. One that sets ``stepwise`` says that
+    its steps know of one another only by the layers inside: `fastnn.generate` may call it on one new step.
 
     Called on symbolic tensors of a program, a layer emits into that program; on `KerasTensor`, it
     becomes a node of a functional model; on NumPy arrays, it runs a small cached program.
@@ -83,6 +84,7 @@ class Layer:
     supports_masking = False  #: whether outputs have masks: those of the input, or what `compute_mask` gives
     _ends_masks = True  # without supporting them: not so where the layers inside deal with them
     _built_by_build = True  # not so where `build` builds layers inside, which say themselves when they are done
+    stepwise = False  #: whether steps of a sequence know of one another only by the attention layers inside
     takes_integers = False  #: whether integers in arrays mean places, and not quantities to compute with
 
     def __init_subclass__(cls, **kwargs: Any):

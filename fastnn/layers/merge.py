@@ -14,6 +14,8 @@ from .row_normalization import along
 class _Merge(Layer):
     """Takes a list of at least two tensors. A step counts in the output if it counts in any of the inputs."""
 
+    stepwise = True
+
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.built = True
@@ -152,6 +154,11 @@ class Concatenate(_Merge):
                              "batch, along which inputs can't be joined.")
         self.axis = int(axis)
 
+    @property
+    def stepwise(self) -> bool:
+        """Along the features, each step by itself."""
+        return self.axis == -1
+
     def merge(self, inputs):
         if self.axis == -len(inputs[0].shape):
             raise ValueError(f"Concatenate {self.name}: axis {self.axis} is the batch, along which inputs can't be "
@@ -195,6 +202,8 @@ class Dot(_Merge):
     >>> layers.Dot(axes=1)([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])])
     array([[11.]], dtype=float32)
     """
+
+    stepwise = False
 
     def __init__(self, axes, normalize: bool = False, **kwargs: Any):
         super().__init__(**kwargs)

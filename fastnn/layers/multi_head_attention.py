@@ -13,6 +13,7 @@ from .embedding import positive
 class Heads(HeadWeights):
     """Base: queries of some heads on keys and values of as many or fewer, and an output projection."""
 
+    stepwise = True
     heads = groups = key_width = value_width = 0
 
     def _output_shape(self, query_shape) -> tuple[int, ...]:

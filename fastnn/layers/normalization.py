@@ -43,6 +43,7 @@ class BatchNormalization(NamedWeights):
            [ 1.]], dtype=float32)
     """
 
+    stepwise = True
     supports_masking = True
 
     weight_names = {"beta": "zeros", "gamma": "ones", "moving_mean": "zeros", "moving_variance": "ones"}

@@ -27,6 +27,13 @@ class Operation(Layer):
             raise ValueError(f"fastnn.ops has no function {function!r}.")
         self.function = function
 
+    @property
+    def stepwise(self) -> bool:
+        """Whether it is a function of each element."""
+        from .. import ops
+
+        return getattr(ops, self.function).__module__.endswith(("ops.arithmetic", "activations.elementwise"))
+
     def call(self, *args: Any, **kwargs: Any):
         from .. import ops
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import initializers, ops
 from .embedding import Embedding, positive
 from .layer import Layer
+from .past import rows_for, steps_of
 
 
 def _wavelength(layer: Layer, value) -> float:
@@ -57,6 +58,8 @@ class SinePositionEncoding(Layer):
            [0.8415, 0.5403]], dtype=float32)
     """
 
+    stepwise = True
+
     def __init__(self, max_wavelength: float = 10000, **kwargs: Any):
         super().__init__(**kwargs)
         self.max_wavelength = _wavelength(self, max_wavelength)
@@ -65,8 +68,8 @@ class SinePositionEncoding(Layer):
         if x.ndim != 3:
             raise ValueError(f"SinePositionEncoding {self.name} wants (batch, steps, features); got the shape "
                              f"{x.shape}.")
-        table = sinusoidal_positions(x.shape[1], x.shape[2], self.max_wavelength, start_index)
-        return ops.add(ops.zeros_like(x), x.graph.constant(table.astype(x.dtype)))
+        table = sinusoidal_positions(steps_of(x), x.shape[2], self.max_wavelength, start_index)
+        return ops.add(ops.zeros_like(x), rows_for(x, x.graph.constant(table.astype(x.dtype))))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_wavelength": self.max_wavelength}
@@ -92,6 +95,8 @@ class PositionEmbedding(Layer):
     (2, 3, 4)
     """
 
+    stepwise = True
+
     def __init__(self, sequence_length: int, initializer="glorot_uniform", **kwargs: Any):
         super().__init__(**kwargs)
         self.sequence_length = positive(self, "sequence_length", sequence_length)
@@ -104,12 +109,12 @@ class PositionEmbedding(Layer):
 
     def rows(self, x, start_index: int = 0):
         """The rows for the steps of x, (steps, features)."""
-        steps = x.shape[1]
+        steps = steps_of(x)
         if x.ndim != 3 or start_index + steps > self.sequence_length:
             raise ValueError(f"PositionEmbedding {self.name} wants (batch, steps, features) of at most "
                              f"{self.sequence_length} steps; got the shape {x.shape}, from step {start_index} on.")
         table = x.graph.tensor(self.position_embeddings)
-        return table if steps == self.sequence_length else table[start_index : start_index + steps]
+        return rows_for(x, table if steps == self.sequence_length else table[start_index : start_index + steps])
 
     def call(self, x, start_index: int = 0):
         return ops.add(ops.zeros_like(x), self.rows(x, start_index))
@@ -136,6 +141,7 @@ class TokenAndPositionEmbedding(Layer):
     (1, 3, 8)
     """
 
+    stepwise = True
     takes_integers = True
 
     def __init__(self, vocabulary_size: int, sequence_length: int, embedding_dim: int,
@@ -196,6 +202,8 @@ class RotaryEmbedding(Layer):
            [0.5403, 0.8415]], dtype=float32)
     """
 
+    stepwise = True
+
     def __init__(self, max_wavelength: float = 10000, scaling_factor: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.max_wavelength = _wavelength(self, max_wavelength)
@@ -209,10 +217,10 @@ class RotaryEmbedding(Layer):
         if x.ndim < 3 or width % 2:
             raise ValueError(f"RotaryEmbedding {self.name} wants (batch, steps, ..., features) with an even number of "
                              f"features; got the shape {x.shape}.")
-        place = np.arange(start_index, start_index + x.shape[1]) / self.scaling_factor
+        place = np.arange(start_index, start_index + steps_of(x)) / self.scaling_factor
         angle = place[:, None] / self.max_wavelength ** (np.arange(0, width, 2) / width)
         shape = (x.shape[1], *[1] * (x.ndim - 3), width // 2)
-        cos, sin = (x.graph.constant(f(angle).reshape(shape).astype(x.dtype)) for f in (np.cos, np.sin))
+        cos, sin = (rows_for(x, x.graph.constant(f(angle).astype(x.dtype))).reshape(shape) for f in (np.cos, np.sin))
         a, b = x[..., : width // 2], x[..., width // 2 :]
         return ops.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
 

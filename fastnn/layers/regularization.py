@@ -23,6 +23,7 @@ from .layer import Layer
 class Noise(Layer):
     """Base: a layer that does nothing but in training, or where samples are drawn (`predict` with ``mc``)."""
 
+    stepwise = True
     supports_masking = True
 
     def __init__(self, seed=None, **kwargs: Any):
@@ -304,6 +305,7 @@ class ActivityRegularization(Layer):
     1.5
     """
 
+    stepwise = True
     supports_masking = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):

@@ -60,6 +60,11 @@ def along(x, axes: tuple[int, ...], gamma, beta, kind: str, epsilon: float):
     return ops.transpose(y, [perm.index(i) for i in range(len(perm))])
 
 
+def over_features(layer) -> bool:
+    """Whether the layer's `axis` is the last one alone: each step of a sequence by itself."""
+    return layer.axis in (-1, [-1])
+
+
 class LayerNormalization(_PerSample):
     """Normalise each sample over its features, then scale and shift it.
 
@@ -86,6 +91,7 @@ class LayerNormalization(_PerSample):
            [ 0.,  0.]], dtype=float32)
     """
 
+    stepwise = property(over_features)
     supports_masking = True
 
     weight_names = {"gamma": "ones", "beta": "zeros"}
@@ -134,6 +140,7 @@ class RMSNormalization(_PerSample):
     array([[0.8485, 1.1314]], dtype=float32)
     """
 
+    stepwise = property(over_features)
     supports_masking = True
 
     weight_names = {"scale": "ones"}
@@ -172,6 +179,7 @@ class UnitNormalization(Layer):
     array([[0.6, 0.8]], dtype=float32)
     """
 
+    stepwise = property(over_features)
     supports_masking = True
 
     def __init__(self, axis=-1, **kwargs: Any):

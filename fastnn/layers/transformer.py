@@ -156,6 +156,8 @@ class TransformerDecoder(_Block):
     (2, 5, 16)
     """
 
+    stepwise = True
+
     def build(self, input_shape, encoder_shape=None) -> None:
         if isinstance(input_shape, list):  # of both
             input_shape, encoder_shape = input_shape

@@ -15,6 +15,8 @@ from .model import Model
 class Functional(Model):
     """A graph of layers; made by ``Model(inputs, outputs)``."""
 
+    stepwise = True
+
     def __init__(self, inputs, outputs, name: str | None = None, trainable: bool = True, **kwargs: Any):
         super().__init__(name=name, trainable=True, **kwargs)
         self._connect_graph(inputs, outputs, trainable)
@@ -155,7 +157,7 @@ class Functional(Model):
 
     def _fit_shape(self, t: KerasTensor, x):
         """The data's tensor as the input layer declared it; (batch,) may stand for (batch, 1)."""
-        if _fits(x.shape[1:], t.shape[1:]):
+        if _fits(x.shape[1:], t.shape[1:]) or x.graph.past is not None:  # where one step may stand for a sequence
             return x
         if _fits((*x.shape[1:], 1), t.shape[1:]):
             return x.reshape(*x.shape, 1)

@@ -28,6 +28,8 @@ class Sequential(Model):
     (None, 2)
     """
 
+    stepwise = True
+
     def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None, trainable: bool = True):
         super().__init__(name=name)
         self._input: KerasTensor | None = None

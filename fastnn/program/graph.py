@@ -171,6 +171,7 @@ class Graph:
     seed : where functions of `fastnn.random` get their keys from, by their place among them; None until one asks.
     places : name of a feed or source -> (layer, rows) pairs: its whole numbers are rows of such tables, 0..rows-1.
     mixes : (layer, function) pairs: what layers that join samples do to targets.
+    past : what attention layers keep from step to step of a sequence (fastnn/layers/past.py), or None.
     """
 
     def __init__(self, name: str = "program"):
@@ -191,6 +192,7 @@ class Graph:
         self._drawn = 0
         self.places: dict[str, list[tuple[str, int]]] = {}
         self.mixes: list[tuple[Any, Callable[[Tensor], Tensor]]] = []
+        self.past: Any = None
         self._memories: dict[int, Memory] = {}
         self._notes: list[str] = []
         self._gate: Tensor | None = None

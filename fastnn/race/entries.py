@@ -41,6 +41,7 @@ from ..spelling import nearest
 from .inputs import (
     attended,
     attended_back,
+    attended_next,
     by_segment,
     factors,
     factors_of_squares,
@@ -272,6 +273,8 @@ def _table() -> list[Entry]:
     made += [Entry(k, make, ATTENDED, {"scale": 0.18, "causal": 1}, terms=lambda batch, length, heads, dim: 32 + length)
              for k, make in ((attention.attention, attended), (attention.attention_grad, attended_back))]
     made += [
+        Entry(attention.attention_step, attended_next, ATTENDED, {"scale": 0.18},
+              terms=lambda batch, length, heads, dim: 32 + length),
         Entry(embedding.embedding, lambda rng, attrs, rows, columns: (
             rng.integers(0, 1024, rows).astype(np.int32), normal(rng, 1024, columns)), ROWS),
         Entry(embedding.embedding_grad, lambda rng, attrs, rows, columns: (

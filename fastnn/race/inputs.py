@@ -181,6 +181,12 @@ def attended(rng: Rng, attrs: Mapping, batch: int, length: int, heads: int, dim:
     return (*(normal(rng, batch, length, heads, dim) for _ in "qkv"), None, None)
 
 
+def attended_next(rng: Rng, attrs: Mapping, batch: int, length: int, heads: int, dim: int) -> tuple:
+    """Inputs of attention's next step: the last of a sequence."""
+    return (*(normal(rng, batch, heads, dim) for _ in "qkv"), *(normal(rng, batch, heads, length, dim) for _ in "kv"),
+            np.array([length - 1], np.int32))
+
+
 def attended_back(rng: Rng, attrs: Mapping, batch: int, length: int, heads: int, dim: int) -> tuple:
     """Inputs of attention's gradient."""
     q, k, v, mask, step = attended(rng, attrs, batch, length, heads, dim)

@@ -70,3 +70,23 @@ add((1, 70, 150, 2, 2, 6, 5), "offset 90, dropped", causal=1, offset=90, rate=0.
 add((1, 100, 100, 2, 1, 6, 5), "dropped", rate=0.1)
 add((1, 100, 100, 2, 1, 6, 5), "hidden rows", mask=(1, 1, 100), hidden=(0, 3, 99), causal=1)
 add((1, 3, 4, 1, 1, 2, 2), "a hidden row", mask=(1, 1, 3), hidden=(1,))
+
+
+def kept(shape, at):
+    """A new step of each row, and keys and values of a sequence that is filled up to place `at`."""
+    def make(rng):
+        b, s, h, g, d, e = shape
+        keys, values = rng.normal(size=(b, g, s, d)), rng.normal(size=(b, g, s, e))
+        keys[:, :, at + 1 :] = values[:, :, at + 1 :] = np.nan  # of a step that is not there yet nothing is read
+        return (rng.normal(size=(b, h, d)), rng.normal(size=(b, g, d)), rng.normal(size=(b, g, e)), keys, values,
+                np.array([at], np.int32))
+    return make
+
+
+# B, S, H, G, D, E, and the place of the new step
+for _shape, _at in [((1, 1, 1, 1, 1, 1), 0), ((2, 5, 2, 1, 4, 3), 0), ((2, 5, 2, 1, 4, 3), 4),
+                    ((3, 40, 4, 2, 17, 33), 20), ((1, 300, 2, 2, 64, 32), 299), ((2, 5, 2, 1, 4, 3), 5),
+                    ((2, 5, 2, 1, 4, 3), -1)]:
+    _beyond = not 0 <= _at < _shape[1]
+    CASES.append(Case(k.attention_step, kept(_shape, _at), {"scale": 1.3 / _shape[4] ** 0.5},
+                      f"{'x'.join(map(str, _shape))} at {_at} (nan)", terms=_shape[4] + _shape[1] + 16, exact=_beyond))

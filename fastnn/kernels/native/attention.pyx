@@ -1,11 +1,12 @@
-"""Attention by blocks of scores: loops over blocks of queries and keys around products and csrc/attention.inc.
+"""Attention by blocks of scores: loops over blocks of queries and keys around products and csrc/attention.inc; and of
+one new step on those before it.
 
 A block of scores lies on its side, keys by queries: ``s = k @ q.T``. The queries of a block (and in the gradient dy) are
 turned around once, for all products with them. Where a causal mask cuts through a block, it goes in strips of sixteen
 keys, or queries, which leave out what none of them sees.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from .core cimport fnn_ops, ops, scratch
@@ -28,6 +29,8 @@ cdef extern from "attention.h" nogil:
                        float scale) noexcept nogil
         void (*delta)(float *delta, const float *dy, const float *y, int64_t rows, int64_t pitch,
                       int64_t width) noexcept nogil
+        void (*row)(float *y, float *s, const float *q, const float *keys, const float *values, int64_t n,
+                    int64_t width, int64_t value_width, float scale) noexcept nogil
     const fnn_attention_ops *fnn_attention(const fnn_ops *)
 cdef extern from "random.h" nogil:
     ctypedef struct fnn_stream:
@@ -39,6 +42,7 @@ cdef extern from "random.h" nogil:
     const fnn_random_ops *fnn_random(const fnn_ops *) noexcept
 cdef extern from "<math.h>" nogil:
     double nearbyint(double) noexcept
+    const float NAN
 
 cdef enum:
     WIDE = 256      # columns that `product` takes at once
@@ -270,7 +274,35 @@ cdef void attention_grad(void *const *buf, const int64_t *dim, const double *att
                 add = True
 
 
+cdef void attention_step(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
+                         int64_t last) noexcept nogil:
+    cdef float *y = <float *> buf[0]
+    cdef float *keys = <float *> buf[1]
+    cdef float *values = <float *> buf[2]
+    cdef const float *q = <const float *> buf[3]
+    cdef const float *k = <const float *> buf[4]
+    cdef const float *v = <const float *> buf[5]
+    cdef const int32_t *at = <const int32_t *> buf[8]
+    cdef int64_t B = dim[0], S = dim[1], H = dim[2], G = dim[3], D = dim[4], E = dim[5]
+    cdef double scale = attr[0]
+    cdef float *s = <float *> scratch()
+    cdef int64_t t, h, i, n = <int64_t> at[0] + 1, shared = H // G
+    for t in range(first, last):
+        if n < 1 or n > S:
+            for i in range(shared * E):
+                y[t * shared * E + i] = NAN
+            continue
+        # keys[b, g, at], values[b, g, at] = k[b, g], v[b, g]
+        memcpy(keys + (t * S + n - 1) * D, k + t * D, D * sizeof(float))
+        memcpy(values + (t * S + n - 1) * E, v + t * E, E * sizeof(float))
+        for h in range(t * shared, (t + 1) * shared):
+            # y[b, h] = softmax(scale * keys[b, g, :n] @ q[b, h]) @ values[b, g, :n]
+            fnn_attention(ops()).row(y + h * E, s, q + h * D, keys + t * S * D, values + t * S * E, n, D, E,
+                                     <float> scale)
+
+
 KERNELS = {
     "attention": <uintptr_t> &attention,
     "attention_grad": <uintptr_t> &attention_grad,
+    "attention_step": <uintptr_t> &attention_step,
 }

@@ -8,11 +8,12 @@ from ..attention import KEYS, ROWS
 from ..dense import SCRATCH
 from ..dropout import DROPOUT_GROUP
 from .dropout import dropout_group, philox
+from .embedding import NOTHING, copy_row
 from .form import form, helper
 from .gemm import NEW, product
 from .math import exp, log
 from .memory import local, scratch
-from .rows import LEAST, row_dot, row_max, row_sum
+from .rows import LEAST, row_dot, row_max, row_softmax, row_sum
 
 f4, i8, u4, u8 = np.float32, np.int64, np.uint32, np.uint64
 BEHIND = SCRATCH // 4  # floats of scratch memory that `product` uses
@@ -189,3 +190,33 @@ def attention_grad(dq, dk, dv, dy, q, k, v, y, log_sum, mask, step, T, S, H, G, 
                     product(dk[b, j : j + columns, g, :], dp.T, qi, began)
                     product(dv[b, j : j + columns, g, :], dropped.T, dyi, began)
                     began = True
+
+
+@helper
+def add_scaled(y, x, factor):
+    """y += factor * x"""
+    for c in range(len(y)):
+        y[c] += factor * x[c]
+
+
+@form(y="f4 B*G H//G E", keys="f4 B*G S D", values="f4 B*G S E", q="f4 B*G H//G D", k="f4 B*G D", v="f4 B*G E",
+      at="i4 1")
+def attention_step(y, keys, values, q, k, v, at, S, scale, first, last):
+    """keys[at], values[at] = k, v; y = softmax(scale * q @ keys[:at + 1].T) @ values[:at + 1]"""
+    n = i8(at[0]) + 1
+    s = scratch(0, S)
+    for t in range(first, last):
+        if n < 1 or n > S:
+            for h in range(y.shape[1]):
+                for c in range(y.shape[2]):
+                    y[t, h, c] = NOTHING
+            continue
+        copy_row(keys[t, n - 1], k[t])
+        copy_row(values[t, n - 1], v[t])
+        for h in range(y.shape[1]):
+            for c in range(n):
+                s[c] = scale * row_dot(q[t, h], keys[t, c])
+            row_softmax(s[:n], s[:n])
+            zero(y[t, h])
+            for c in range(n):
+                add_scaled(y[t, h], values[t, c], s[c])
