@@ -8,7 +8,7 @@ import fastnn
 from fastnn import layers, optimizers
 from fastnn.extras import need
 
-from . import images
+from . import fashion
 
 IMAGES, EPOCHS, SEEDS, COLUMNS = 1000, 20, 3, 8
 TRIED = ("nothing", "flip, shift, zoom", "Cutout", "MixUp", "CutMix")  #: in the table
@@ -42,7 +42,7 @@ def network(name: str, seed: int) -> fastnn.Sequential:
 
 def accuracy(name: str, seed: int, n: int = IMAGES, epochs: int = EPOCHS) -> float:
     """On the test images, after some epochs on n images."""
-    (x, y), (test_x, test_y) = images.train(n), images.test()
+    (x, y), (test_x, test_y) = fashion.train(n), fashion.test()
     model = network(name, seed)
     model.compile(optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"])
     one_hot = np.eye(10, dtype=np.float32)
@@ -53,7 +53,7 @@ def accuracy(name: str, seed: int, n: int = IMAGES, epochs: int = EPOCHS) -> flo
 def pictures(name: str, seed: int = 0) -> np.ndarray:
     """One image, COLUMNS times, as this way of augmenting shows it; for those that mix, among others."""
     fastnn.utils.set_random_seed(seed)
-    x = images.train(COLUMNS)[0].reshape(-1, 28, 28, 1)
+    x = fashion.train(COLUMNS)[0].reshape(-1, 28, 28, 1)
     x = x if name in ("MixUp", "CutMix") else x[:1].repeat(COLUMNS, 0)
     for layer in WAYS[name]():
         x = layer(x, training=True)
@@ -70,5 +70,5 @@ def experiment():
         ax.set_axis_off()
         ax.set_title(name, fontsize=7)
     lines = ["| augmentation | test accuracy |", "| --- | --- |"]
-    lines += [f"| {name} | {images.spread([accuracy(name, seed) for seed in range(SEEDS)])} |" for name in TRIED]
+    lines += [f"| {name} | {fashion.spread([accuracy(name, seed) for seed in range(SEEDS)])} |" for name in TRIED]
     return "\n".join(lines), figure

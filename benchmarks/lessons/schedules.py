@@ -6,7 +6,7 @@ import fastnn
 from fastnn.extras import need
 from fastnn.optimizers import schedules as s
 
-from . import images
+from . import fashion
 
 STEPS, RATE, EPOCHS, SEEDS = 1000, 0.05, 5, 5
 
@@ -26,10 +26,10 @@ def rates(n: int) -> dict[str, object]:
 
 
 def accuracy(name: str, seed: int) -> float:
-    """On the test images, of the network of `images` after some epochs."""
-    data, test = images.train(10_000), images.test()
+    """On the test images, of the network of `fashion` after some epochs."""
+    data, test = fashion.train(10_000), fashion.test()
     steps = EPOCHS * -(-len(data[0]) // 32)
-    model = images.network(seed)
+    model = fashion.network(seed)
     rate = rates(steps)[name]
     momentum = rate.momentum if name == "OneCycle" else 0.9
     model.compile(fastnn.optimizers.SGD(rate, momentum=momentum), "sparse_categorical_crossentropy",
@@ -48,7 +48,7 @@ def experiment():
         ax.plot(table)
         ax.set(title=name, ylim=(0, None))
         found = [accuracy(name, seed) for seed in range(SEEDS)]
-        lines.append(f"| `{name}` | {table[0]:.3g} | {table.max():.3g} | {table[-1]:.2g} | {images.spread(found)} |")
+        lines.append(f"| `{name}` | {table[0]:.3g} | {table.max():.3g} | {table[-1]:.2g} | {fashion.spread(found)} |")
     figure.supxlabel("step")
     return "\n".join(lines), figure
 

@@ -8,7 +8,7 @@ import fastnn
 from fastnn import layers, optimizers
 from fastnn.extras import need
 
-from . import images
+from . import fashion
 
 PULLOVER, T_SHIRT = 2, 0  #: the two classes that the second task has to tell apart
 COUNTS = (20, 50, 100, 200, 500)  #: images of the second task
@@ -24,10 +24,10 @@ def of_two(x, y):
 
 def first_task():
     """A network trained on the other eight classes."""
-    x, y = images.train(50_000)
+    x, y = fashion.train(50_000)
     others = ~np.isin(y, (PULLOVER, T_SHIRT))
     names = np.setdiff1d(np.arange(10), (PULLOVER, T_SHIRT))
-    model = images.network(0, hidden=(100, 100, 100), outputs=8)
+    model = fashion.network(0, hidden=(100, 100, 100), outputs=8)
     model.compile(optimizers.SGD(1e-2, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x[others], np.searchsorted(names, y[others]), epochs=5, verbose=0)
     return model
@@ -39,7 +39,7 @@ def compile_(model, rate: float):
 
 def from_scratch(seed: int, data):
     """The same layers, from random weights."""
-    fresh = images.network(seed, hidden=(100, 100, 100), outputs=8)
+    fresh = fashion.network(seed, hidden=(100, 100, 100), outputs=8)
     model = fastnn.Sequential([*fresh.layers[:-1], layers.Dense(1, "sigmoid")])
     model.build((None, 784))
     compile_(model, 1e-2)
@@ -50,7 +50,7 @@ def from_scratch(seed: int, data):
 def reused(seed: int, data, taught):
     """All but the last layer of `taught`, copied: first frozen, then trained along at a smaller rate."""
     fastnn.utils.set_random_seed(seed)
-    copied = images.network(seed, hidden=(100, 100, 100), outputs=8)
+    copied = fashion.network(seed, hidden=(100, 100, 100), outputs=8)
     copied.set_weights(taught.get_weights())
     model = fastnn.Sequential([*copied.layers[:-1], layers.Dense(1, "sigmoid")])
     model.build((None, 784))
@@ -68,7 +68,7 @@ def reused(seed: int, data, taught):
 def experiment():
     """Table and figure."""
     plt = need("matplotlib.pyplot", extra="plot")
-    taught, (x, y), test = first_task(), of_two(*images.train(50_000)), of_two(*images.test())
+    taught, (x, y), test = first_task(), of_two(*fashion.train(50_000)), of_two(*fashion.test())
     found = {"from scratch": [], "reused": []}
     for n in COUNTS:
         runs = []
@@ -81,7 +81,7 @@ def experiment():
             found[name].append(values)
     lines = ["| images | from scratch | reused | difference, same images |", "| --- | --- | --- | --- |"]
     for n, own, other in zip(COUNTS, *found.values(), strict=True):
-        lines.append(f"| {n} | {images.spread(own)} | {images.spread(other)} | {images.spread(other - own)} |")
+        lines.append(f"| {n} | {fashion.spread(own)} | {fashion.spread(other)} | {fashion.spread(other - own)} |")
     figure, ax = plt.subplots(figsize=(5, 3))
     for name, values in found.items():
         ax.errorbar(COUNTS, np.mean(values, axis=1), np.std(values, axis=1, ddof=1), label=name, capsize=2, marker="o")
