@@ -19,6 +19,18 @@ struct fnn_conv_ops {
     void (*repeat)(float *to, const float *from, int64_t n, int64_t times);
     /* to[i] = from[i * times] + from[i * times + 1] + ..., in this order */
     void (*fold)(float *to, const float *from, int64_t n, int64_t times);
+    /* The gradient of a 3 x 3 window by tiles of 2 x 2 outputs (winograd_grad.inc). Of n tiles along a row, which begin
+     * at the pixel (h, w), these go to v[p * point + k * pitch + c], p the point and k the tile: the transforms of the
+     * patches of x[H,W,C]; those of dy[OH,OW,F], of the first `filters` of F. */
+    void (*winograd_grad_patches)(float *v, int64_t pitch, int64_t point, const float *x, int64_t H, int64_t W,
+                                  int64_t C, int64_t h, int64_t w, int64_t n);
+    void (*winograd_grad_squares)(float *v, int64_t pitch, int64_t point, const float *dy, int64_t OH, int64_t OW,
+                                  int64_t F, int64_t filters, int64_t h, int64_t w, int64_t n);
+    /* dw[t * tap + c * row + f] = the tap t of what the sums u[p * point + c * pitch + f] are the points of */
+    void (*winograd_grad_window)(float *dw, int64_t tap, int64_t row, const float *u, int64_t point, int64_t pitch,
+                                 int64_t channels, int64_t filters);
+    /* fetches n floats into L2 */
+    void (*fetch)(const float *from, int64_t n);
 };
 
 #endif

@@ -17,6 +17,7 @@
 #include "norm.inc"
 #include "pool.inc"
 #include "winograd.inc"
+#include "winograd_grad.inc"
 #include "loss.inc"
 #include "optim.inc"
 #include "moments.inc"

@@ -399,6 +399,14 @@ class conv_grad_weight(Convolution):  # noqa: N801
     many groups there are depends on shapes only: as many as threads may want, few enough that the parts are small
     beside the images.
 
+    For 3 x 3 taps, neighbours in steps of one, the native form takes tiles of 2 x 2 pixels of dz where that is faster
+    (`winograd`; Lavin & Gray 2016, arXiv:1509.09308, F(3x3, 2x2)): with d the 4 x 4 pixels of x below a tile,
+
+        dw = G' [ sum over tiles of (A dz A') * (B' d B) ] G        (* element by element, ' transposed)
+
+    16 multiplications for a tile, channel and filter instead of 36. The matrices hold 0, 1, -1 and 1/2 only; the error
+    stays within the bound of the sum over pixels.
+
     Parameters
     ----------
     window : KH, KW.
@@ -416,7 +424,7 @@ class conv_grad_weight(Convolution):  # noqa: N801
     name = "conv_grad_weight"
     outputs = ("dw", "db")
     inputs = ("x", "dz")
-    dims = (*DIMS, "images", "block", "cuts")
+    dims = (*DIMS, "images", "block", "cuts", "squares")
     attrs = {"window": ..., **CONVOLVED}
 
     def _geometry(self, x, dz, *, window, **attrs):
@@ -450,10 +458,26 @@ class conv_grad_weight(Convolution):  # noqa: N801
         return dw, db
 
     def images(self, g: Geometry) -> int:
-        """Images of a group: about `TILES` groups, but no more parts of dw than a quarter of the images' size."""
-        most = max(1, g.N * (g.H * g.W * g.C + g.OH * g.OW * g.F) // (4 * g.KH * g.KW * (g.C // g.groups) * g.F))
+        """Images of a group: about `TILES` groups, but no more parts of dw than a quarter of the images' size.
+
+        Winograd's form makes its parts in less time: up to the images' size, and a power of two, for even shares.
+        """
+        most = g.N * (g.H * g.W * g.C + g.OH * g.OW * g.F) // (g.KH * g.KW * (g.C // g.groups) * g.F)
         worth = max(1, int(g.flops / TILE))
-        return max(1, blocks(g.N, min(TILES, most, worth)))
+        if self.winograd(g):
+            return blocks(g.N, 1 << min(TILES, max(1, most), worth).bit_length() - 1)
+        return max(1, blocks(g.N, min(TILES, max(1, most // 4), worth)))
+
+    def winograd(self, g: Geometry) -> bool:
+        """Whether the native form takes tiles of 2 x 2 pixels of dz, see `fastnn.kernels.winograd`."""
+        return winograd.gradient_pays(g)
+
+    def squares(self, g: Geometry) -> int:
+        """Tiles of 2 x 2 pixels whose transforms are looked at together; 0 where they are not taken."""
+        if not self.winograd(g):
+            return 0
+        tiles = self.images(g) * winograd.tiles(g.OH, g.OW)
+        return min(tiles, winograd.squares(g.C, winograd.width(g.F, self.cuts(g))))
 
     def rows(self, g):
         """Rows of dz that are looked at together: all if they and the pixels that they meet fit into a strip."""
@@ -470,8 +494,16 @@ class conv_grad_weight(Convolution):  # noqa: N801
         return max(1, min(blocks(PIXELS, max(g.OH * g.OW, 1)), most, self.images(g)))
 
     def cuts(self, g: Geometry) -> int:
-        """Pieces of dw that are tiles of their own: its rows of taps, where there are few groups of images."""
-        return g.KH if blocks(g.N, self.images(g)) < TILES // 2 and g.flops > 4 * TILE else 1
+        """Pieces of dw that are tiles of their own, where there are few groups of images: its rows of taps.
+
+        In Winograd's form its filters, also where the sums would else leave L2 far behind; never two pieces, for the
+        Numba form goes over rows of taps all the same.
+        """
+        parts, large = blocks(g.N, self.images(g)), g.flops > 4 * TILE
+        if not self.winograd(g):
+            return g.KH if parts < TILES // 2 and large else 1
+        cuts = max(winograd.gradient_cuts(g), TILES // 2 // parts if parts < TILES // 4 and large else 1)
+        return 1 if cuts == 1 or g.F < 48 else blocks(g.F, winograd.width(g.F, max(cuts, 4)))
 
     def _strip(self, g: Geometry, rows: int) -> int:
         """Floats of so many rows of dz and of the padded pixels that they meet."""
@@ -482,7 +514,8 @@ class conv_grad_weight(Convolution):  # noqa: N801
 
     def sizes(self, call):
         g = self.geometry(call)
-        return (*g.sizes, self.rows(g), self.runs(g), self.images(g), self.block(g), self.cuts(g))
+        return (*g.sizes, self.rows(g), self.runs(g), self.images(g), self.block(g), self.cuts(g),
+                self.squares(g))
 
     def tiles(self, call):
         g = self.geometry(call)
@@ -491,10 +524,19 @@ class conv_grad_weight(Convolution):  # noqa: N801
     def strip(self, g: Geometry) -> int:
         return self.block(g) * g.strip(self.rows(g), g.padded_width, g.C, False)
 
+    def scratch(self, call):
+        g = self.geometry(call)
+        if not self.winograd(g):
+            return super().scratch(call)
+        floats = winograd.gradient_scratch(g.C, winograd.width(g.F, self.cuts(g)), self.squares(g))
+        return max(SCRATCH, 4 * floats)
+
     def flops(self, call):
         g = self.geometry(call)
-        return g.flops + g.N * g.OH * g.OW * g.F
+        return (winograd.gradient_flops(g) if self.winograd(g) else g.flops) + g.N * g.OH * g.OW * g.F
 
     def terms(self, call):
         g = self.geometry(call)
-        return self.images(g) * g.OH * g.OW + 8
+        if not self.winograd(g):
+            return self.images(g) * g.OH * g.OW + 8
+        return winograd.gradient_terms(self.images(g) * winograd.tiles(g.OH, g.OW))

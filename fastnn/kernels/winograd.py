@@ -73,3 +73,68 @@ def terms(channels: int) -> int:
     one more for what follows. Taken times `GROWTH`, for what the transforms add up is larger than what comes out.
     """
     return round(GROWTH * (channels + 11))
+
+
+# ---- the gradient of the window, csrc/winograd_grad.inc
+
+POINTS = 1 << 16  #: floats that the transformed tiles of a block may take: a quarter of a 1 MiB L2
+SUMS = 1 << 19  #: and that the sums of their products may take, where filters can be cut
+TRANSFORM = 70  #: cycles to transform one vector of one tile
+
+#: How much more than the direct sum adds up in magnitude, see `GROWTH`. Along one axis a tile gives up to
+#: 2 * 1 + 2 * (1/2) * 2 * 2 = 6 times max|x| max|dz|, where the direct sum has 2 products.
+GRADIENT_GROWTH = 3**2
+
+
+def gradient_pays(g: Geometry) -> bool:
+    """Whether the gradient of the window is summed over tiles of 2 x 2 pixels of dz; from shapes alone.
+
+    A tile costs 16 FMAs for each channel and vector of filters, where pixel by pixel it costs 36, and so many cycles
+    for each vector that is transformed; the last transform is one more such pass over a group's sums. Which is less
+    agrees with what one core of a Zen 4 takes (64 images, ms, pixel by pixel and by tiles):
+
+        28x28x16 to 16    2.30    1.50        7x7x64 to 64           2.10    1.50
+        14x14x32 to 32    2.20    1.26        26x26x32 to 24x24x64   12.3    6.83
+        14x14x8 to 16     0.28    0.26        3x3x16 to 16           0.030   0.032
+    """
+    if (g.KH, g.KW, *g.strides, *g.dilation, g.groups) != (3, 3, 1, 1, 1, 1, 1):
+        return False
+    c, f, many = blocks(g.C), blocks(g.F), g.N * tiles(g.OH, g.OW)
+    return (16 * many + 80) * g.C * f + TRANSFORM * many * (c + f) < 9 * g.N * g.OH * g.OW * g.C * f
+
+
+def gradient_cuts(g: Geometry) -> int:
+    """Pieces of the filters of which the sums are not too large."""
+    return blocks(g.C * g.F, SUMS // 16)
+
+
+def width(filters: int, cuts: int) -> int:
+    """Filters of a piece: whole vectors."""
+    return 16 * blocks(blocks(filters, cuts))
+
+
+def squares(channels: int, filters: int) -> int:
+    """Tiles that are looked at together: with fewer, fetching and storing of sums would show."""
+    return max(48, POINTS // (16 * (channels + filters)))
+
+
+def gradient_scratch(channels: int, filters: int, count: int) -> int:
+    """Floats for the points of so many tiles and for their sums, each point 16 floats on from where its rows end."""
+    v, z = (roomy(n) for n in (channels, filters))
+    return 16 * (count * v + 16 + count * z + 16 + channels * z + 16)
+
+
+def roomy(n: int) -> int:
+    """The floats that a row of n takes: whole lines, and an odd number of them where rows would share few sets."""
+    n = 16 * blocks(n)
+    return n + 16 if n % 256 == 0 else n
+
+
+def gradient_flops(g: Geometry) -> float:
+    """Multiplications and additions: products, and the transforms of patches (32 additions) and of tiles (12)."""
+    return g.N * tiles(g.OH, g.OW) * (32.0 * g.C * g.F + 32 * g.C + 12 * g.F)
+
+
+def gradient_terms(count: int) -> int:
+    """Roundings behind an element: two of patches, two of tiles, the sum's over tiles, four of the last transform."""
+    return GRADIENT_GROWTH * (count + 8)

@@ -142,6 +142,7 @@ FIRST = {"L2": 1.0, "L3": 7.0, "memory": 25.0}
 PRODUCT_LAUNCH = 50.0  #: nanoseconds
 MICRO = 0.985  #: of the peak, at whole vectors
 STORED = 4.0  #: bytes per element of the result
+TRANSFORMED = 10.0  #: bytes per element of what products by points go over (Winograd's form)
 TURNED = 9.0  #: bytes per element of an operand that is turned around: it is read and written once more
 PACKED = 4.0  #: the same for one that is packed as it stands, most of which hides behind the first panel of rows
 STRIDED = 1.25  #: panels of an operand beyond L2 arrive so many times more slowly than a copy: rows are far apart
@@ -345,6 +346,8 @@ def _convolved(call: Call) -> tuple[int, int, int]:
     if call.kernel.name == "conv":
         return pixels * g.groups, filters, window * channels
     if call.kernel.name == "conv_grad_weight":
+        if call.kernel.winograd(g):     # a product for each of 16 points, over tiles of 2 x 2 pixels
+            return 16 * channels, filters, g.N * winograd.tiles(g.OH, g.OW)
         return window * channels * g.groups, filters, pixels
     # phases of a stride share the taps: as many products as there are pixels of dz, however many there are of x
     return pixels * g.groups, channels, window * filters
@@ -380,6 +383,9 @@ def _packed(call: Call) -> float:
         return TURNED * call["w"].size
     if name == "matmul" and call.attr("transpose_b"):
         return TURNED * call["b"].size
+    if name == "conv_grad_weight" and call.kernel.winograd(call.kernel.geometry(call)):
+        rows, columns, tiles = shape_of(call)
+        return TRANSFORMED * tiles * (rows + 16 * columns)
     rows, columns, terms = shape_of(call)
     packs = name in ("dense", "matmul") and rows >= PACK_ROWS and columns * terms >= PACK_FROM
     return PACKED * columns * terms if packs else 0.0

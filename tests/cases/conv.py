@@ -51,6 +51,24 @@ WINOGRAD = [
 ]
 
 
+# Where the gradient of the weight takes tiles of 2 x 2 pixels of dz: images, filters, padding
+TILED = [
+    ((100, 1, 2, 256), 128, (1, 1, 1, 1)),  # one row: half of each tile lies outside
+    ((100, 4, 3, 256), 128, (0, 0, 0, 0)),  # one column
+    ((40, 2, 2, 16), 32, (1, 1, 1, 1)),  # one tile for each image
+    ((8, 4, 4, 16), 16, (0, 0, 0, 0)),  # the patch is the image
+    ((3, 7, 6, 16), 16, (1, 1, 1, 1)),  # an odd number of rows
+    ((3, 6, 9, 20), 17, (1, 1, 1, 1)),  # an odd number of columns; no whole vectors
+    ((2, 9, 8, 8), 40, (0, 1, 2, 0)),  # unequal padding
+    ((2, 5, 6, 18), 19, (2, 2, 2, 2)),  # patches that lie outside
+    ((2, 23, 28, 16), 16, (0, 0, 0, 0)),  # blocks that end within a row of tiles ...
+    ((48, 15, 16, 16), 16, (0, 0, 0, 0)),  # ... and go on in the next image
+    ((19, 9, 10, 16), 24, (1, 0, 0, 1)),  # groups of images, the last one smaller
+    ((1, 16, 16, 48), 66, (1, 1, 1, 1)),  # filters cut into pieces, the last one narrow
+    ((1, 8, 8, 256), 160, (1, 1, 1, 1)),  # rows of a pitch that would share few sets of a cache
+]
+
+
 def attributes(more):
     return {**PLAIN, **more}
 
@@ -98,6 +116,12 @@ for _x, _w, _more in SHAPES + LARGE + WINOGRAD:
              grad=("x", "turned", "b") if _trained else ()),
         Case(conv_grad_weight, both(_x, _w, _more), {**_attrs, "window": _w[:2]}, _name, terms=_pixels, small=_small),
     ]
+for _x, _filters, _padding in TILED:
+    _w, _more = (3, 3, _x[3], _filters), {"padding": _padding}
+    _g = sizes(_x, _w, _more)
+    assert conv_grad_weight.winograd(_g), _g
+    CASES.append(Case(conv_grad_weight, both(_x, _w, _more), {**attributes(_more), "window": (3, 3)},
+                      f"tiles,{label(_x, _w, _more)}", terms=_g.N * _g.OH * _g.OW + 8, small=False))
 for _a in ACTIVATIONS:
     _edge = {**PLAIN, "padding": (1, 0, 0, 1), "activation": _a, "alpha": 0.7}
     CASES += [

@@ -7,7 +7,7 @@ taps of a row of the kernel are neighbours in the image too (no dilation, no gro
 from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memset
 
-from .core cimport ops
+from .core cimport ops, scratch
 from .elementwise cimport FNN_ADD, fnn_elementwise
 from .gemm cimport FNN_LINEAR, Edge, ceil_div, fnn_gemm, fnn_runs, product_of_runs, smaller
 from .windows cimport (
@@ -16,6 +16,7 @@ from .windows cimport (
     copy_pixels,
     floor_div,
     fnn_conv,
+    fnn_conv_ops,
     larger,
     modulo,
     pixel,
@@ -212,13 +213,84 @@ cdef void conv_transpose(void *const *buf, const int64_t *dim, const double *att
     transposed(y, x, turned, b, NULL, activation, alpha, &g, first, last)
 
 
+# A pitch for n floats: whole lines, and an odd number of them where rows would else share few sets of L1.
+cdef inline int64_t roomy(int64_t n) noexcept nogil:
+    n = ceil_div(n, 16) * 16
+    return n + 16 if n % 256 == 0 else n
+
+
+# Rows of pixels, of the images of H rows that lie one after the other, in front of this row of tiles.
+cdef inline int64_t rows_before(int64_t line, int64_t down, int64_t H) noexcept nogil:
+    return line // down * H + smaller(H, 2 * (line % down))
+
+
+# The same by tiles of 2 x 2 pixels of dz (csrc/winograd_grad.inc), `block` of them at a time; cuts are those of filters.
+cdef void grad_of_tiles(float *dw, float *db, const float *x, const float *dz, const Geometry *g, int64_t images,
+                        int64_t cuts, int64_t block, int64_t first, int64_t last) noexcept nogil:
+    cdef const fnn_conv_ops *c = fnn_conv(ops())
+    cdef int64_t down = ceil_div(g.OH, 2), across = ceil_div(g.OW, 2), width = ceil_div(ceil_div(g.F, cuts), 16) * 16
+    cdef int64_t v_pitch = roomy(g.C), z_pitch = roomy(width), v_point = block * v_pitch + 16
+    cdef int64_t z_point = block * z_pitch + 16, u_point = g.C * z_pitch + 16
+    cdef float *v = <float *> scratch()
+    cdef float *z = v + 16 * v_point
+    cdef float *u = z + 16 * z_point
+    cdef int64_t x_row = g.W * g.C, z_row = g.OW * g.F, origin = 0
+    cdef int64_t t, part, cut, f, filters, n, end, total, count, b, start, size, line, column, done, m, p, ahead, rows, k
+    cdef const float *xs
+    cdef const float *zs
+    cdef fnn_runs one
+    cdef Edge edge
+    edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
+    one.count, one.a, one.b = 1, &origin, &origin
+    for t in range(first, last):
+        part, cut = t // cuts, t % cuts
+        n, end = part * images, smaller((part + 1) * images, g.N)
+        f, filters = cut * width, smaller(width, g.F - cut * width)
+        if filters <= 0:
+            continue
+        xs, zs = x + n * g.H * x_row, dz + n * g.OH * z_row
+        total = (end - n) * down * across
+        count, start = ceil_div(total, block), 0
+        if cut == 0:
+            memset(db + part * g.F, 0, g.F * sizeof(float))
+        for b in range(count):
+            size = total // count + (b < total % count)
+            line, column, done = start // across, start % across, 0
+            rows = rows_before(line, down, g.OH)
+            # v[p, tiles, C], z[p, tiles, F] = the points p of these tiles of x and dz
+            while done < size:
+                m = smaller(across - column, size - done)
+                c.winograd_grad_patches(v + done * v_pitch, v_pitch, v_point, xs + line // down * g.H * x_row, g.H, g.W,
+                                        g.C, line % down * 2 - g.top, column * 2 - g.left, m)
+                c.winograd_grad_squares(z + done * z_pitch, z_pitch, z_point, zs + line // down * g.OH * z_row + f,
+                                        g.OH, g.OW, g.F, filters, line % down * 2, column * 2, m)
+                done += m
+                column += m
+                if column == across:
+                    line, column = line + 1, 0
+            start += size
+            # u[p] += v[p].T @ z[p];  what the next tiles will read comes meanwhile
+            ahead = smaller(line + ceil_div(size, across) + 1, (g.N - n) * down)
+            for p in range(16):
+                k = (rows_before(ahead, down, g.H) - rows_before(line, down, g.H)) * x_row // 16
+                c.fetch(xs + rows_before(line, down, g.H) * x_row + p * k, k)
+                k = (rows_before(ahead, down, g.OH) - rows_before(line, down, g.OH)) * z_row // 16 if cuts == 1 else 0
+                c.fetch(zs + rows_before(line, down, g.OH) * z_row + p * k, k)
+                product_of_runs(u + p * u_point, z_pitch, v + p * v_point, v_pitch, True, z + p * z_point, z_pitch, g.C,
+                                filters, size, &one, b > 0, &edge)
+            if cut == 0:
+                c.add_rows(db + part * g.F, zs + rows * z_row, g.F, (rows_before(line, down, g.OH) - rows) * g.OW, g.F)
+        # dw[part] = G.T @ u @ G
+        c.winograd_grad_window(dw + part * 9 * g.C * g.F + f, g.C * g.F, g.F, u, u_point, z_pitch, g.C, filters)
+
+
 cdef void conv_grad_weight(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
                            int64_t last) noexcept nogil:
     cdef float *dw = <float *> buf[0]
     cdef float *db = <float *> buf[1]
     cdef const float *x = <const float *> buf[2]
     cdef const float *dz = <const float *> buf[3]
-    cdef int64_t images = dim[18], block = dim[19], cuts = dim[20]
+    cdef int64_t images = dim[18], block = dim[19], cuts = dim[20], squares = dim[21]
     cdef Geometry g = unpack(dim)
     cdef int64_t depth = g.C // g.groups, filters = g.F // g.groups, size = g.KH * g.KW * depth * g.F
     cdef bint joined = g.dilation_w == 1 and g.groups == 1
@@ -231,6 +303,9 @@ cdef void conv_grad_weight(void *const *buf, const int64_t *dim, const double *a
     edge.bias, edge.activation, edge.alpha, edge.y = NULL, FNN_LINEAR, 0, NULL
     width = (g.OW - 1) * g.stride_w + (g.KW - 1) * g.dilation_w + 1
     runs.a, runs.b = at, at + g.runs
+    if squares > 0:
+        grad_of_tiles(dw, db, x, dz, &g, images, cuts, squares, first, last)
+        return
     for t in range(first, last):
         part, cut = t // cuts, t % cuts
         n, end, add = part * images, smaller((part + 1) * images, g.N), False

@@ -14,6 +14,13 @@ cdef extern from "conv.h" nogil:
                                  const fnn_runs *runs, int64_t pixels, int64_t channels) noexcept nogil
         void (*repeat)(float *to, const float *src, int64_t n, int64_t times) noexcept nogil
         void (*fold)(float *to, const float *src, int64_t n, int64_t times) noexcept nogil
+        void (*winograd_grad_patches)(float *v, int64_t pitch, int64_t point, const float *x, int64_t H, int64_t W,
+                                 int64_t C, int64_t h, int64_t w, int64_t n) noexcept nogil
+        void (*winograd_grad_squares)(float *z, int64_t pitch, int64_t point, const float *dy, int64_t OH, int64_t OW,
+                                 int64_t F, int64_t filters, int64_t h, int64_t w, int64_t n) noexcept nogil
+        void (*winograd_grad_window)(float *dw, int64_t tap, int64_t row, const float *u, int64_t point, int64_t pitch,
+                                int64_t channels, int64_t filters) noexcept nogil
+        void (*fetch)(const float *src, int64_t n) noexcept nogil
     const fnn_conv_ops *fnn_conv(const fnn_ops *table)
 
 
