@@ -184,3 +184,107 @@ KERNEL(conv_runs)
         for (int64_t i = 0; i < OH; i++)
             product(y + (n * OH + i) * OW * F, x + (n * H + i) * W * C, C, w, OW, F, 3 * C, 3, W * C, 3 * C * F, 0);
 }
+
+/* ---------------------------------------------------------------- Winograd: fewer multiplications */
+
+/* G (a, b, c), one axis of the window's transform */
+#define WINDOW(to, step, a, b, c) \
+    ((to)[0] = (a), (to)[step] = ((a) + (c) + (b)) / 2, (to)[2 * (step)] = ((a) + (c) - (b)) / 2, \
+     (to)[3 * (step)] = (c))
+/* B' (a, b, c, d), of the patch's */
+#define PATCH(to, step, a, b, c, d) \
+    ((to)[0] = (a) - (c), (to)[step] = (b) + (c), (to)[2 * (step)] = (c) - (b), (to)[3 * (step)] = (b) - (d))
+/* A' (a, b, c, d), of the sums' */
+#define SUMS(to, step, a, b, c, d) ((to)[0] = (a) + (b) + (c), (to)[step] = (b) - (c) - (d))
+
+/* u[point, n] = G w G', n = C F weights of a tap side by side */
+static void window_points(float *restrict u, const float *restrict w, int64_t n)
+{
+    for (int64_t e = 0; e < n; e++) {
+        float t[12];
+        UNROLL for (int j = 0; j < 3; j++) WINDOW(t + j, 3, w[j * n + e], w[(3 + j) * n + e], w[(6 + j) * n + e]);
+        UNROLL for (int i = 0; i < 4; i++) WINDOW(u + 4 * i * n + e, n, t[3 * i], t[3 * i + 1], t[3 * i + 2]);
+    }
+}
+
+/* v[point * step + c] = B' d B of the patch whose pixels d points at: sixteen channels at a time, then one by one */
+static void patch_points(float *restrict v, int64_t step, const float *const *d, int64_t C)
+{
+    int64_t c = 0;
+#define CHANNELS(type, at_once) \
+    for (; c + at_once <= C; c += at_once) { \
+        type t[16], s[4]; \
+        UNROLL for (int j = 0; j < 4; j++) \
+            PATCH(t + j, 4, *(const type *)(d[j] + c), *(const type *)(d[4 + j] + c), *(const type *)(d[8 + j] + c), \
+                  *(const type *)(d[12 + j] + c)); \
+        UNROLL for (int i = 0; i < 4; i++) { \
+            PATCH(s, 1, t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3]); \
+            UNROLL for (int j = 0; j < 4; j++) *(type *)(v + (4 * i + j) * step + c) = s[j]; \
+        } \
+    }
+    CHANNELS(f16, 16)
+    CHANNELS(float, 1)
+#undef CHANNELS
+}
+
+/* Tile t of an image: its patch's points to v. A patch may hang over the right and the lower edge; there it sees zeros. */
+static void tile_in(float *v, int64_t step, const float *x, int64_t t, int64_t H, int64_t W, int64_t C, const float *zeros)
+{
+    const int64_t across = (W - 1) / 2, i = t / across * 2, j = t % across * 2;
+    const float *d[16];
+    for (int k = 0; k < 16; k++)
+        d[k] = i + k / 4 < H && j + k % 4 < W ? x + ((i + k / 4) * W + j + k % 4) * C : zeros;
+    patch_points(v, step, d, C);
+}
+
+/* Tile t of an image: A' m A of its sums m to the 2 x 2 outputs, those that exist. */
+static void tile_out(float *y, const float *m, int64_t step, int64_t t, int64_t H, int64_t W, int64_t F)
+{
+    const int64_t across = (W - 1) / 2, i = t / across * 2, j = t % across * 2;
+    for (int64_t f = 0; f < F; f += 16) {
+        f16 s[16], a[8], b[4];
+        UNROLL for (int k = 0; k < 16; k++) s[k] = *(const f16 *)(m + k * step + f);
+        UNROLL for (int k = 0; k < 4; k++) SUMS(a + k, 4, s[k], s[4 + k], s[8 + k], s[12 + k]);
+        UNROLL for (int k = 0; k < 2; k++) SUMS(b + 2 * k, 1, a[4 * k], a[4 * k + 1], a[4 * k + 2], a[4 * k + 3]);
+        for (int k = 0; k < 4; k++)
+            if (i + k / 2 < H - 2 && j + k % 2 < W - 2)
+                *(f16 *)(y + ((i + k / 2) * (W - 2) + j + k % 2) * F + f) = b[k];
+    }
+}
+
+/* `group` tiles at a time: their points, 16 products, their outputs. */
+static void winograd(void *const *buf, const int64_t *dim, int64_t first, int64_t last, int64_t group)
+{
+    const double *attr = NULL;
+    OPERANDS
+    const int64_t tiles = ((H - 1) / 2) * ((W - 1) / 2);
+    group = group ? least(group, tiles) : tiles;
+    float *u = memory((size_t)(16 * C * F + 16 * group * (C + F) + C));
+    if (!u)
+        return;
+    float *v = u + 16 * C * F, *m = v + 16 * group * C, *zeros = m + 16 * group * F;
+    memset(zeros, 0, C * sizeof *zeros);
+    window_points(u, w, C * F);
+    for (int64_t n = first; n < last; n++)
+        for (int64_t t = 0; t < tiles; t += group) {
+            const int64_t here = least(group, tiles - t);
+            for (int64_t k = 0; k < here; k++)
+                tile_in(v + k * C, group * C, x + n * H * W * C, t + k, H, W, C, zeros);
+            for (int point = 0; point < 16; point++)
+                product(m + point * group * F, v + point * group * C, C, u + point * C * F, here, F, C, 1, 0, 0, 0);
+            for (int64_t k = 0; k < here; k++)
+                tile_out(y + n * OH * OW * F, m + k * F, group * F, t + k, H, W, F);
+        }
+}
+
+KERNEL(conv_winograd_by_image)
+{
+    (void)attr;
+    winograd(buf, dim, first, last, 0);
+}
+
+KERNEL(conv_winograd)
+{
+    (void)attr;
+    winograd(buf, dim, first, last, 12);
+}

@@ -108,11 +108,14 @@ _rung("C, nine products", "conv_taps", "no matrix: the image itself, once for ea
 _rung("C, three products", "conv_rows", "taps of a row are neighbours: once for each row of the window")
 _rung("C, runs", "conv_runs", "the sums stay in registers over all rows of the window")
 _rung("C, threads", "conv_runs", "image by image, handed out", threaded=True)
+_rung("C, Winograd by image", "conv_winograd_by_image", "16 multiplications for four outputs instead of 36")
+_rung("C, Winograd", "conv_winograd", "twelve tiles at a time, whose points stay in L1")
 
 
 # ---------------------------------------------------------------------- fastnn
 
-LADDER.kernel("fastnn, one thread", kernels.conv, "any stride, padding, dilation and groups; bias and activation",
+LADDER.kernel("fastnn, one thread", kernels.conv,
+              "any stride, padding, dilation and groups; bias and activation; Winograd where it pays",
               inputs=lambda a: (a["x"], a["w"], None))
 LADDER.kernel("fastnn, threads", kernels.conv, "tiles of rows of images, handed out",
               inputs=lambda a: (a["x"], a["w"], None), threaded=True)
