@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import constraints, initializers, regularizers
+from .. import checks, constraints, initializers, regularizers
 from ..kernels.data import gather_rows
 from ..kernels.embedding import MOST, embedding, whole_numbers
 from .layer import Layer
@@ -41,13 +41,17 @@ class Embedding(Layer):
     embeddings_initializer, embeddings_regularizer, embeddings_constraint : of the table.
     mask_zero : whether token 0 is padding; the layers behind leave those steps out.
     weights : the table's values in the beginning, an array (input_dim, output_dim) or a list of it.
+    sparse : update the rows alone whose tokens are in the batch, as PyTorch's argument of this name says: with plain
+        `SGD` and `Adagrad` the same to the bit, with `Adam` (without clipping) its lazy form, PyTorch's SparseAdam.
+        Other optimizers, momentum and weight decay refuse it.
 
     Notes
     -----
     Input (batch, ...) of whole numbers, output (batch, ..., output_dim). Tokens beyond the table are refused where
     data comes in; those that come about inside a program give rows of NaN. The gradient is a table of its own, summed
     in the order of the tokens: the same bits for any number of threads. Optimizers update all rows, as PyTorch's and
-    Keras's do unless told otherwise.
+    Keras's do unless told otherwise; plain `SGD` and `Adagrad`, for which it is the same, leave out those without
+    tokens where the table has more rows than the batch has tokens.
 
     Examples
     --------
@@ -63,8 +67,10 @@ class Embedding(Layer):
     takes_integers = True
 
     def __init__(self, input_dim: int, output_dim: int, embeddings_initializer="uniform", embeddings_regularizer=None,
-                 embeddings_constraint=None, mask_zero: bool = False, weights=None, **kwargs: Any):
+                 embeddings_constraint=None, mask_zero: bool = False, weights=None,
+                 sparse: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
+        self.sparse = checks.flag(f"Embedding {self.name}", "sparse", sparse)
         self.input_dim, self.output_dim = (positive(self, n, v) for n, v in (("input_dim", input_dim),
                                                                             ("output_dim", output_dim)))
         if self.input_dim > MOST:
@@ -72,6 +78,9 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
+        if self.sparse and self.embeddings_regularizer is not None:
+            raise ValueError(f"Embedding {self.name}: a penalty moves all rows of the table, so embeddings_regularizer "
+                             "and sparse=True don't go together.")
         self.mask_zero = self.supports_masking = bool(mask_zero)
         self.embeddings = None
         if isinstance(weights, list | tuple) and len(weights) == 1 and np.ndim(weights[0]) == 2:
@@ -85,6 +94,7 @@ class Embedding(Layer):
         self.embeddings = self.add_weight((self.input_dim, self.output_dim), self.embeddings_initializer,
                                           name="embeddings", regularizer=self.embeddings_regularizer,
                                           constraint=self.embeddings_constraint)
+        self.embeddings.sparse = self.sparse
         if self._start is not None:
             self.embeddings.assign(self._start)
 
@@ -104,4 +114,4 @@ class Embedding(Layer):
                 "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
                 "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
                 "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
-                "mask_zero": self.mask_zero}
+                "mask_zero": self.mask_zero, **({"sparse": True} if self.sparse else {})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import checks
-from ..kernels import moments
+from ..kernels import embedding, moments
 from .optimizer import Optimizer
 
 
@@ -60,6 +60,10 @@ class Adagrad(Optimizer):
     def update(self, g, w, slots, scalars) -> None:
         moments.adagrad(g, scalars["rate"], w, *slots, scalars.decay, epsilon=self.epsilon,
                         epsilon_inside=int(self.epsilon_inside_sqrt))
+
+    def update_rows(self, rows, w, slots, scalars) -> None:
+        embedding.row_adagrad(*rows, scalars["rate"], w, *slots, epsilon=self.epsilon,
+                              epsilon_inside=int(self.epsilon_inside_sqrt))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "initial_accumulator_value": self.initial_accumulator_value,

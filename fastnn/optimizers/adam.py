@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks, spelling
-from ..kernels import moments, optim
+from ..kernels import embedding, moments, optim
 from .optimizer import Optimizer
 
 
@@ -31,6 +31,11 @@ class Adam(Optimizer):
         is ``epsilon * sqrt(1 - beta_2**t)`` in the formula above.
     others : see `Optimizer`; `weight_decay` makes it `AdamW`.
 
+    Notes
+    -----
+    The table of an ``Embedding(sparse=True)`` is updated lazily, as by ``torch.optim.SparseAdam``: of rows whose tokens
+    are not in the batch neither weights nor moments change.
+
     References
     ----------
     Kingma & Ba (2015), Adam: a method for stochastic optimization, arXiv:1412.6980. AMSGrad: Reddi, Kale &
@@ -47,6 +52,7 @@ class Adam(Optimizer):
 
     slot_names: tuple[str, ...] = ("m", "v")
     decays = True
+    lazy = True
 
     def __init__(self, learning_rate=0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
                  amsgrad: bool = False, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
@@ -82,6 +88,13 @@ class Adam(Optimizer):
             optim.adamw(g, scalars["alpha"], scalars["epsilon"], scalars.decay, w, *slots, **betas)
         else:
             optim.adam(g, scalars["alpha"], scalars["epsilon"], w, *slots, **betas)
+
+    def _not_by_rows(self) -> str | None:
+        return "amsgrad is not done by rows" if self.amsgrad else super()._not_by_rows()
+
+    def update_rows(self, rows, w, slots, scalars) -> None:
+        embedding.row_adam(*rows, scalars["alpha"], scalars["epsilon"], w, *slots, beta_1=self.beta_1,
+                           beta_2=self.beta_2)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon,

@@ -18,6 +18,7 @@ from ..program.graph import Graph, Memory, Tensor
 from ..program.variable import Arena, Variable, aligned_zeros, pack, packed, padded
 from ..warnings import FastnnWarning
 from .averaging import Averaging
+from .by_rows import ByRows
 from .clipping import Clipping
 from .groups import Grouped, Groups
 from .schedules.schedule import Ahead
@@ -28,7 +29,7 @@ from .stored import Stored, schedule_from, snake
 NEUTRAL = {"loss_scale_factor": None}
 
 
-class Optimizer(Averaging, Clipping, Grouped, Stored):
+class Optimizer(Averaging, ByRows, Clipping, Grouped, Stored):
     """Base of the update rules.
 
     A subclass names its slots in `slot_names`, and writes `update`, which emits the calls for one
@@ -311,10 +312,13 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
         from ..kernels.elementwise import copy
 
         self._follow(graph)
+        rows = self._by_rows(pairs)
+        variables, by_rows = [v for _, v in pairs], {id(v) for _, v in rows}
+        pairs = [pair for pair in pairs if id(pair[1]) not in by_rows]
         as_they_are = self._clips is None and not self.gradient_accumulation_steps and not self.in_arena
         if as_they_are and all(isinstance(g, Tensor) and g.memory.array is not None for g, _ in pairs):
-            self._update_each(graph, pairs)
-            self._constrain(graph, [v for _, v in pairs])
+            self._update_each(graph, pairs, rows)
+            self._constrain(graph, variables)
             return
         memory = self._gradient_memory()
         for g, v in pairs:
@@ -325,8 +329,8 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
                 with graph.note(self.name):
                     g = copy(g)
             g.place(memory, v.offset * v.dtype.itemsize)
-        self._update_all(graph, memory, [v for _, v in pairs])
-        self._constrain(graph, [v for _, v in pairs])
+        self._update_all(graph, memory, [v for _, v in pairs], rows)
+        self._constrain(graph, variables)
 
     @staticmethod
     def _constrain(graph: Graph, variables: list[Variable]) -> None:
@@ -351,10 +355,11 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
         # Kept for the whole step and zeroed with the workspace: the gaps stay zero, as in the arena.
         return Memory(self.arena.array.nbytes, "gradients", kept=True)
 
-    def _update_each(self, graph: Graph, pairs: list[tuple[Tensor, Variable]]) -> None:
+    def _update_each(self, graph: Graph, pairs: list[tuple[Tensor, Variable]], rows: list = ()) -> None:
         """Gradients that stand in memory of their own are read there: one update for each variable."""
         scalars = self._step_scalars(graph)
         with graph.note(self.name):
+            self._update_rows(graph, rows, scalars)
             for g, v in pairs:
                 self._update_stretch(graph, g.reshape(v.size), v.offset, v.offset + v.size,
                                      scalars.of(*self._groups.of(v)))
@@ -377,9 +382,10 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
             optim.sgd(copy(w), scalars["decay"], w)
         self.update(g, w, slots, scalars)
 
-    def _update_all(self, graph: Graph, memory: Memory, variables: list[Variable]) -> None:
+    def _update_all(self, graph: Graph, memory: Memory, variables: list[Variable], rows: list = ()) -> None:
         scalars = self._step_scalars(graph)
         with graph.note(self.name):
+            self._update_rows(graph, rows, scalars)
             if self.gradient_accumulation_steps:
                 self._gather(graph, ((self._flat_gradient(graph, memory, *run), *run) for run in self._runs(variables)),
                              scalars)
@@ -434,6 +440,7 @@ class Optimizer(Averaging, Clipping, Grouped, Stored):
         from ..program.backend import get_backend
         from ..program.program import Program
 
+        self._by_rows(pairs)  # which refuses tables that must be updated by rows
         key = (get_backend(), tuple(id(v) for _, v in pairs))
         with self._lock:
             if key not in self._programs:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from ..kernels import optim
+from ..kernels import embedding, optim
 from . import schedules
 from .optimizer import Optimizer
 
@@ -97,6 +97,12 @@ class SGD(Optimizer):
         else:
             optim.momentum_outside(g, scalars["rate"], scalars["momentum"], scalars["gain"], w, *slots, scalars.decay,
                                    nesterov=nesterov)
+
+    def _not_by_rows(self) -> str | None:
+        return "momentum moves all rows" if self.momentum else super()._not_by_rows()
+
+    def update_rows(self, rows, w, slots, scalars) -> None:
+        embedding.row_sgd(*rows, scalars["rate"], w)
 
     def get_config(self) -> dict[str, Any]:
         momentum = schedules.serialize(self.momentum) if hasattr(self.momentum, "table") else self.momentum

@@ -73,6 +73,7 @@ class Variable(Operators):
     array([1., 2., 3.], dtype=float32)
     """
 
+    sparse = False  #: whether optimizers are to update it by the rows that a step touches: a table of an `Embedding`
     __array_priority__ = 100  # NumPy arrays on the left of an operator give way
 
     def __init__(self, value=None, name: str = "variable", trainable: bool = True, dtype="float32",

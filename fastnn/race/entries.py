@@ -60,6 +60,7 @@ from .inputs import (
     sequences,
     softmaxed,
     update,
+    updated_by_rows,
     upstream,
     windows,
 )
@@ -280,6 +281,10 @@ def _table() -> list[Entry]:
         Entry(embedding.embedding_grad, lambda rng, attrs, rows, columns: (
             normal(rng, rows, columns), rng.integers(0, 1024, rows).astype(np.int32)), ROWS, {"rows": 1024},
             terms=_down),
+        Entry(embedding.token_order, lambda rng, attrs, rows, columns: (
+            rng.integers(0, 1024, rows).astype(np.int32),), ROWS, {"count": 1024}),
+        *(Entry(k, updated_by_rows(k), ROWS, terms=_down) for k in (
+            embedding.row_sgd, embedding.row_adagrad, embedding.row_adam)),
         Entry(embedding.whole_numbers, flat(lambda rng, n: rng.integers(0, 1000, n).astype(np.float32)), FLAT),
     ]
     made += [Entry(k, factors_of_squares(k), ROWS, terms=lambda rows, columns: 32 + columns / 8) for k in (

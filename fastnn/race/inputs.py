@@ -12,6 +12,7 @@ from ..kernels import (
     activation,
     attention,
     augment,
+    embedding,
     factored,
     pool,
     segments,
@@ -191,6 +192,17 @@ def attended_back(rng: Rng, attrs: Mapping, batch: int, length: int, heads: int,
     """Inputs of attention's gradient."""
     q, k, v, mask, step = attended(rng, attrs, batch, length, heads, dim)
     return (normal(rng, *q.shape), q, k, v, *attention.attention(q, k, v, mask, step, **attrs), mask, step)
+
+
+def updated_by_rows(kernel: Kernel):
+    """Inputs of an update by rows: tokens of a table of 1024 rows."""
+    def make(rng: Rng, attrs: Mapping, rows: int, columns: int) -> tuple:
+        tokens = rng.integers(0, 1024, rows).astype(np.int32)
+        scalars = [np.float64(1e-3)] * (len(kernel.inputs) - 3 - len(kernel.outputs))
+        tables = (positive(rng, 1024, columns) for _ in kernel.outputs)
+        return (normal(rng, rows, columns), *embedding.token_order.numpy(tokens, count=1024), *scalars, *tables)
+
+    return make
 
 
 def picked(features: bool):

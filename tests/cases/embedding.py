@@ -42,3 +42,30 @@ for _shape, _rows, _width in SHAPES:
                           grad=("table",) if _small and 0 not in _shape else ()))
         CASES.append(Case(k.embedding_grad, scattered(_shape, _rows, _width, _beyond), {"rows": _rows}, _label,
                           exact=True))
+
+
+def places(shape, rows, beyond):
+    return lambda rng: (tokens(rng, shape, rows, beyond),)
+
+
+def by_rows(kernel, shape, rows, width, beyond):
+    """dy, its tokens in order, step scalars and tables; what averages squares is not below 0."""
+    def make(rng):
+        order, which = k.token_order.numpy(tokens(rng, shape, rows, beyond), count=rows)
+        scalars = [np.float64(0.1) for _ in kernel.inputs[3 : -len(kernel.outputs)]]
+        tables = [np.abs(rng.normal(size=(rows, width))) + 0.1 for _ in kernel.outputs]
+        return (rng.normal(size=(*shape, width)), order, which, *scalars, *tables)
+    return make
+
+
+for _shape, _rows, _width in [*SHAPES, ((300,), 2**20, 1), ((1000,), 2, 3)]:
+    for _beyond in (False, True):
+        _label = f"{_shape},{_rows}x{_width}{',beyond' * _beyond}"
+        CASES.append(Case(k.token_order, places(_shape, _rows, _beyond), {"count": _rows}, _label, exact=True))
+        if _rows < 1000:
+            for _kernel in (k.row_sgd, k.row_adagrad, k.row_adam):
+                CASES.append(Case(_kernel, by_rows(_kernel, _shape, _rows, _width, _beyond), {}, _label,
+                                  terms=20 + int(np.prod(_shape))))
+CASES.append(Case(k.token_order, places((50,), k.MOST, True), {"count": k.MOST}, "most", exact=True))
+CASES.append(Case(k.row_adagrad, by_rows(k.row_adagrad, (5,), 3, 4, False), {"epsilon": 0.1, "epsilon_inside": 0},
+                  "outside", terms=20))
