@@ -114,6 +114,9 @@ cdef void transposed(float *x, const float *z, const float *turned, const float 
                      float alpha, const Geometry *g, int64_t first, int64_t last) noexcept nogil:
     cdef int64_t down = ceil_div(g.H, g.rows), depth = g.F // g.groups, channels = g.C // g.groups
     cdef bint joined = g.dilation_w == 1 and g.groups == 1 and g.stride_w == 1
+    # Most pixels that a window of 1 x 1 with a stride of 2 steps over are zero: all at once takes 0.17 ms where sums of no
+    # terms took 0.24 (28x28x16, batch 64).
+    cdef bint blank = bias == NULL and y == NULL and activation == FNN_LINEAR and (g.KH < g.stride_h or g.KW < g.stride_w)
     cdef int64_t *at = run_starts()
     cdef int64_t t, n, i, rows, kh, kw, group, h, w, here, low, high, left, right, up, across, count, at_c
     cdef Pixels p
@@ -129,6 +132,8 @@ cdef void transposed(float *x, const float *z, const float *turned, const float 
         low = floor_div(i + g.top - (g.KH - 1) * g.dilation_h, g.stride_h)
         high = floor_div(i + rows - 1 + g.top, g.stride_h)
         p = pixels(strip(g.runs), z + n * g.OH * g.OW * g.F, g.OH, g.OW, g.F, low, high - low + 1, left, right - left + 1)
+        if blank:
+            memset(x + (n * g.H + i) * g.W * g.C, 0, rows * g.W * g.C * sizeof(float))
         for up in range(smaller(g.stride_h, rows)):
             h = i + up
             for w in range(smaller(g.stride_w, g.W)):
@@ -146,6 +151,8 @@ cdef void transposed(float *x, const float *z, const float *turned, const float 
                         runs.count += 1
                         if joined:
                             break
+                if blank and runs.count == 0:
+                    continue
                 count = ceil_div(g.W - w, g.stride_w)
                 for group in range(g.groups):
                     at_c = ((n * g.H + h) * g.W + w) * g.C + group * channels
