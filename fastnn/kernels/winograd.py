@@ -13,16 +13,17 @@ from .windows import TILES, Geometry
 LEAST = 16  #: channels and filters: a vector
 GROUP = 6  #: tiles whose sums are in registers at once (csrc/winograd.h)
 NEAR = 1 << 17  #: floats of a transformed window that stay in L2 while one group after the other meets them ...
-TOGETHER = 8  #: ... beyond, so many groups meet a panel of it (14x14x512 to 512: 67 ms instead of 137)
+TOGETHER = 8  #: ... beyond, so many groups meet a panel of it (14x14x256 to 256, batch 16: 16.0 ms instead of 16.3, and
+#: 67 instead of 137 with 512)
 LARGEST = 1 << 20  #: floats of a transformed window: each thread has one
 
 # What a tile costs beside its 16 C F multiplications, as a share of them: TRANSFORMS (1 / C + 1 / F), from one core of
 # a Zen 4 at batch 64, AVX-512 (products alone at the peak: 1): 28x28x16 1.45, 14x14x32 1.23, 7x7x64 1.12. The window's
-# transform costs as much as three tiles, for every piece of work that a thread takes. The direct form is taken to be at
-# the peak, as it nearly is. Milliseconds, direct and so: 28x28x16 2.26 and 1.26, 14x14x32 2.15 and 1.07, 7x7x64 2.1 and
-# 1.27, 26x26x32 to 24x24x64 12.6 and 6.3, 14x14x256 (batch 16) 70 and 16.
+# transform costs as much as 4 to 8 tiles, and nearly 30 where it leaves L2, for every piece of work that a thread
+# takes: 16 at most. The direct form is taken to be at the peak, as it nearly is. Milliseconds, direct and so:
+# 28x28x16 2.26 and 1.25, 14x14x32 2.15 and 1.06, 7x7x64 2.1 and 1.26, 26x26x32 to 24x24x64 12.6 and 6.3.
 TRANSFORMS = 3.6
-WINDOW = 3
+WINDOW, FAR_WINDOW = 8, 30
 
 #: How much larger the bound of a sum's error is than that of the direct sum's, in proportion to their lengths. Along
 #: one axis the magnitudes that an output adds up, |A'| (|G| |g|) (|B'| |d|), are at most 1*1*2 + 2 * 1*(3/2)*2 = 8
@@ -41,9 +42,9 @@ def pays(g: Geometry, rows: int, columns: int, channels: int, filters: int) -> b
         return False
     if window(channels, filters) > LARGEST:
         return False
-    pieces = max(1, g.N // TILES)
-    here = 16 * (pieces * tiles(rows, columns) * (1 + TRANSFORMS / channels + TRANSFORMS / filters) + WINDOW)
-    return here < 9 * pieces * rows * columns
+    images, once = max(1, g.N // TILES), WINDOW if window(channels, filters) <= NEAR else FAR_WINDOW
+    here = 16 * (images * tiles(rows, columns) * (1 + TRANSFORMS / channels + TRANSFORMS / filters) + once)
+    return here < 9 * images * rows * columns
 
 
 def window(channels: int, filters: int) -> int:

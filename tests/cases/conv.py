@@ -34,20 +34,19 @@ LARGE = [
     ((2, 12, 400, 30), (5, 5, 30, 8), {"padding": (2, 2, 2, 2)}),  # images cut into rows
     ((17, 12, 11, 9), (3, 3, 9, 12), {"strides": (2, 2), "padding": (0, 1, 0, 1)}),
 ]
-# By Winograd's algorithm on at least one side, in tiles of 2 x 2 outputs, six to a group, sixteen filters to a panel
+# By Winograd's algorithm, in tiles of 2 x 2 outputs, six to a group, sixteen filters to a panel
 WINOGRAD = [
     ((1, 8, 8, 16), (3, 3, 16, 16), {"padding": (1, 1, 1, 1)}),
-    ((2, 7, 9, 16), (3, 3, 16, 20), {"padding": (1, 1, 1, 1)}),  # odd sizes, a panel of four filters
-    ((3, 6, 11, 21), (3, 3, 21, 33), {}),  # valid; a block of five channels, a panel of one filter
+    ((2, 11, 9, 16), (3, 3, 16, 20), {"padding": (1, 1, 1, 1)}),  # odd sizes, a panel of four filters
+    ((3, 8, 11, 21), (3, 3, 21, 33), {}),  # valid; a block of five channels, a panel of one filter
     ((2, 8, 9, 17), (3, 3, 17, 16), {"padding": (2, 2, 2, 2)}),
-    ((17, 5, 6, 20), (3, 3, 20, 18), {"padding": (2, 0, 1, 2)}),  # another padding on each side
+    ((17, 9, 10, 20), (3, 3, 20, 18), {"padding": (2, 0, 1, 2)}),  # another padding on each side
     ((1, 12, 12, 16), (3, 3, 16, 16), {"padding": (3, 4, 0, 5)}),  # tiles that see no pixel of the image
-    ((160, 2, 2, 16), (3, 3, 16, 16), {"padding": (1, 1, 1, 1)}),  # one tile, larger than the image
-    ((160, 3, 3, 40), (3, 3, 40, 33), {"padding": (1, 1, 1, 1)}),
+    ((256, 2, 2, 16), (3, 3, 16, 16), {"padding": (1, 1, 1, 1)}),  # one tile, its patch larger than the image
     ((1, 2, 60, 64), (3, 3, 64, 70), {"padding": (1, 1, 1, 1)}),
-    ((1, 60, 2, 64), (3, 3, 64, 70), {"padding": (1, 1, 1, 1)}),  # one column of tiles
+    ((16, 24, 2, 64), (3, 3, 64, 70), {"padding": (1, 1, 1, 1)}),  # one column of tiles
     ((1, 31, 30, 32), (3, 3, 32, 48), {"padding": (1, 1, 1, 1)}),  # an image cut into rows
-    ((2, 10, 9, 90), (3, 3, 90, 100), {"padding": (1, 1, 1, 1)}),  # a window beyond L2
+    ((16, 14, 13, 90), (3, 3, 90, 91), {"padding": (1, 1, 1, 1)}),  # a window beyond L2
 ]
 
 
@@ -133,7 +132,7 @@ for _a in ACTIVATIONS:
              {**_edge, "shape": (4, 5)}, _a, terms=80),
     ]
 for _a in ("relu", "tanh"):
-    for _n, _x, _w in (("", (2, 7, 9, 16), (3, 3, 16, 20)), ("no bias,", (2, 6, 6, 16), (3, 3, 16, 16))):
+    for _n, _x, _w in (("", (2, 11, 9, 16), (3, 3, 16, 20)), ("no bias,", (1, 8, 8, 16), (3, 3, 16, 16))):
         _edge = {**PLAIN, "padding": (1, 1, 1, 1), "activation": _a}
         CASES += [
             Case(conv, layer(_x, _w, not _n), _edge, f"winograd,{_n}{_a}", terms=152),
@@ -144,8 +143,8 @@ for _a in ("relu", "tanh"):
 for _y, _x, _w, _more in ((True, (2, 9, 7, 3), (3, 3, 3, 18), {"padding": (1, 1, 1, 1)}),
                           (False, (2, 9, 7, 3), (3, 3, 3, 18), {"strides": (2, 2), "padding": (0, 1, 0, 1)}),
                           (True, (2, 9, 8, 16), (1, 1, 16, 5), {"strides": (2, 2)}),
-                          (False, (2, 7, 9, 20), (3, 3, 20, 16), {"padding": (1, 1, 1, 1)}),
-                          (True, (2, 7, 9, 20), (3, 3, 20, 16), {"padding": (1, 1, 1, 1)})):
+                          (False, (2, 11, 9, 20), (3, 3, 20, 16), {"padding": (1, 1, 1, 1)}),
+                          (True, (2, 11, 9, 20), (3, 3, 20, 16), {"padding": (1, 1, 1, 1)})):
     _edge = {**attributes(_more), "shape": _x[1:3], "activation": "relu" if _y else "linear"}
     CASES.append(Case(conv_grad_input, upstream(_x, _w, _more, _y, True), _edge, f"plus,{label(_x, _w, _more)}",
                       terms=60))

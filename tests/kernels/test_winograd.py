@@ -5,6 +5,7 @@ import pytest
 
 from fastnn.kernels import single, winograd
 from fastnn.kernels.conv import conv, conv_grad_input, conv_transpose
+from tests.cases.conv import CASES, WINOGRAD, label
 
 pytest.importorskip("fastnn.kernels.native.core")
 AROUND = {"padding": (1, 1, 1, 1)}
@@ -50,6 +51,13 @@ def test_it_is_taken_where_the_rule_says(x, kernel, attrs, expected):
     y = native(conv, images, windows, None, **attrs)
     lost = y[:, 0, 2] != kernel[2]
     assert lost.all() if expected else not lost.any()
+
+
+def test_the_cases_that_are_meant_for_it_take_it():
+    meant = {label(*case) for case in WINOGRAD}
+    missed = [c.id for c in CASES if c.label in meant and c.kernel.name != "conv_grad_weight"
+              and not taken(c.kernel, *c.inputs(), **c.attrs)]
+    assert not missed
 
 
 @pytest.mark.parametrize("kernel", [conv, conv_grad_input, conv_transpose])
