@@ -21,12 +21,13 @@ typedef struct fnn_winograd_layer {
     int64_t relu;
 } fnn_winograd_layer;
 
+/* Tiles are named by row and column, counted in tiles, and go on in the next row. */
 struct fnn_winograd_ops {
     /* u <- G w G', the windows w[3,3,C,F] */
     void (*window)(float *u, const float *w, int64_t C, int64_t F);
-    /* v <- B' d B of the `count` tiles from (row, column) on, where columns go over into rows */
+    /* v <- B' d B of the patches of `count` tiles, at most FNN_WINOGRAD_GROUP */
     void (*input)(float *v, const float *x, const fnn_winograd_layer *g, int64_t row, int64_t column, int64_t count);
-    /* y[those tiles, f..f+16) <- A' (u * v) A, u from the panel of f on; `at` floats from the layer's y to bias ... */
+    /* y[those tiles, f..f+16) <- A' (u * v) A and what the layer adds; u is the panel of f */
     void (*output)(float *y, const float *v, const float *u, const fnn_winograd_layer *g, int64_t f, int64_t row,
                    int64_t column, int64_t count);
 };

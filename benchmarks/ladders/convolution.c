@@ -227,8 +227,9 @@ static void patch_points(float *restrict v, int64_t step, const float *const *d,
 #undef CHANNELS
 }
 
-/* Tile t of an image: its patch's points to v. A patch may hang over the right and the lower edge; there it sees zeros. */
-static void tile_in(float *v, int64_t step, const float *x, int64_t t, int64_t H, int64_t W, int64_t C, const float *zeros)
+/* Tile t of an image: its patch's points to v. A patch may hang over the right and the lower edge: zeros are there. */
+static void tile_in(float *v, int64_t step, const float *x, int64_t t, int64_t H, int64_t W, int64_t C,
+                    const float *zeros)
 {
     const int64_t across = (W - 1) / 2, i = t / across * 2, j = t % across * 2;
     const float *d[16];

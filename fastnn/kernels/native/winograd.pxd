@@ -22,19 +22,19 @@ cdef extern from "winograd.h" nogil:
     const fnn_winograd_ops *fnn_winograd(const fnn_ops *table)
 
 
-# y[OH,OW,F] of the images x[H,W,C], from windows w[3,3,C,F]: rows of outputs `rows` (even) at a time, each a tile of the
-# executor; + bias, + plus, then the activation, or its derivative told from `of`. Sizes are in `size`.
+# y[OH,OW,F] of the images x[H,W,C], from windows w[3,3,C,F]: rows of outputs `rows` (even) at a time, each a tile of
+# the executor; + bias, + plus, then the activation, or its derivative told from `of`. Sizes are in `size`.
 cdef inline void winograd(float *y, const float *x, const float *w, const fnn_winograd_layer *size, const float *plus,
                           const float *of, int64_t activation, float alpha, int64_t rows, int64_t together,
                           int64_t first, int64_t last) noexcept nogil:
     cdef const fnn_winograd_ops *tiles = fnn_winograd(ops())
     cdef fnn_winograd_layer g = size[0]
     cdef int64_t down = ceil_div(g.OH, rows), across = ceil_div(g.OW, 2), panel = 16 * 16 * g.C
-    cdef int64_t t, n, i, here, total, count, start, stop, k, f, at, even, more, group
+    cdef int64_t t, n, i, here, total, count, even, more, start, stop, k, f, at, tile, m
+    cdef int64_t group = FNN_WINOGRAD_GROUP * 16 * 16 * ceil_div(g.C, 16)
     cdef float *u = <float *> scratch()
     cdef float *v = u + ceil_div(g.F, 16) * panel
     cdef bint of_relu = of != NULL and activation == FNN_RELU
-    group = FNN_WINOGRAD_GROUP * 16 * 16 * ceil_div(g.C, 16)
     g.relu = of == NULL and activation == FNN_RELU
     if first < last:
         tiles.window(u, w, g.C, g.F)
@@ -51,14 +51,14 @@ cdef inline void winograd(float *y, const float *x, const float *w, const fnn_wi
         while start < count:
             stop = smaller(start + together, count)
             for k in range(start, stop):
-                f = i // 2 * across + k * even + smaller(k, more)
-                tiles.input(v + (k - start) * group, x + n * g.H * g.W * g.C, &g, f // across, f % across, even + (k < more))
+                tile, m = i // 2 * across + k * even + smaller(k, more), even + (k < more)
+                tiles.input(v + (k - start) * group, x + n * g.H * g.W * g.C, &g, tile // across, tile % across, m)
             f = 0
             while f < g.F:
                 for k in range(start, stop):
-                    total = i // 2 * across + k * even + smaller(k, more)
-                    tiles.output(y + at, v + (k - start) * group, u + f // 16 * panel, &g, f, total // across,
-                                 total % across, even + (k < more))
+                    tile, m = i // 2 * across + k * even + smaller(k, more), even + (k < more)
+                    tiles.output(y + at, v + (k - start) * group, u + f // 16 * panel, &g, f, tile // across,
+                                 tile % across, m)
                 f += 16
             start = stop
         at += i * g.OW * g.F
