@@ -97,6 +97,10 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                     ahead = ahead + share * a_pitch
                     ap = a_panel + p % FNN_GEMM_STRIPE * FNN_GEMM_ROWS * kn
                     a_step = FNN_GEMM_ROWS
+                elif k_end < depth:
+                    # and where columns are read in place, those of the next block of k
+                    share = ceil_div(smaller(kn, depth - k_end), panels)
+                    g.fetch(a + (k_end + p * share) * a_pitch, a_pitch, share, rows)
             else:
                 tile = g.row_form[m]
                 ap = a + i * a_pitch + k
