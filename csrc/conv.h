@@ -29,8 +29,6 @@ struct fnn_conv_ops {
     /* dw[t * tap + c * row + f] = the tap t of what the sums u[p * point + c * pitch + f] are the points of */
     void (*winograd_grad_window)(float *dw, int64_t tap, int64_t row, const float *u, int64_t point, int64_t pitch,
                                  int64_t channels, int64_t filters);
-    /* fetches n floats into L2 */
-    void (*fetch)(const float *from, int64_t n);
 };
 
 #endif

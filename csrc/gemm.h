@@ -64,6 +64,8 @@ struct fnn_gemm_ops {
     void (*pack)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
     /* to[panel, k, i] = from[k * pitch + panel * FNN_GEMM_ROWS + i]; FNN_GEMM_ROWS floats from k to k */
     void (*pack_columns)(float *to, const float *from, int64_t pitch, int64_t depth, int64_t columns);
+    /* Fetches from[k * pitch + i] into L2: what comes next, while products of what is near keep the FMA units busy. */
+    void (*fetch)(const float *from, int64_t pitch, int64_t rows, int64_t columns);
     /* to[j * to_pitch + i] = from[i * pitch + j] */
     void (*transpose)(float *to, int64_t to_pitch, const float *from, int64_t pitch, int64_t rows, int64_t columns);
     /* c[i,j] = activation(c[i,j]);  alpha is the kind's number */

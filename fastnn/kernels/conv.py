@@ -12,7 +12,8 @@ is summed by FMA over rows, columns and channels of the kernel, in this order, s
 on threads nor, where there is FMA, on the CPU path.
 
 Windows of 3 x 3 over many channels are computed with fewer multiplications, see `fastnn.kernels.winograd`: forward, the
-gradient of the input and the transposed convolution. Those sums go over channels at each of 16 points.
+gradient of the input and the transposed convolution, whose sums go over channels at each of 16 points, and the gradient
+of the window, whose sums go over tiles.
 """
 
 from __future__ import annotations

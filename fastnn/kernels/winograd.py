@@ -2,7 +2,8 @@
 
 A tile of 2 x 2 outputs of a window of 3 x 3 takes 16 multiplications for each channel and filter instead of 36
 (Winograd 1980; Lavin & Gray 2016). Patches of 4 x 4 pixels and the window are transformed first, and the sums over
-channels of their products, 16 points to a tile, last; formulas and transforms are in csrc/winograd.inc.
+channels of their products, 16 points to a tile, last; formulas and transforms are in csrc/winograd.inc. The gradient of
+the window, F(3x3, 2x2), sums over tiles instead: the second half of this page.
 """
 
 from __future__ import annotations

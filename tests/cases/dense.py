@@ -61,7 +61,9 @@ CASES += [Case(dense_grad_weight, both(*s), {}, label(*s), terms=s[0] + 4, small
 CASES += [Case(k, make(*s), {}, f"{label(*s)},packed", terms=max(s) + 4, small=False)
           for s in [(64, 300, 900), (64, 512, 520), (300, 530, 512)]
           for k, make in [(dense, layer), (dense_grad_input, upstream), (dense_grad_weight, both)]]
-
+# both sides of what decides whether x is packed: 257 terms, rows 384 floats apart, 192 columns; several stripes, blocks
+CASES += [Case(dense_grad_weight, both(*s), {}, f"{label(*s)},columns", terms=s[0] + 4, small=False)
+          for s in [(256, 40, 193), (257, 40, 192), (257, 40, 193), (300, 383, 20), (300, 384, 20), (600, 600, 4)]]
 
 
 def normed(m, k, n, scale=True, shift=True):

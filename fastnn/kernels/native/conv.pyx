@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from .core cimport ops, scratch
 from .elementwise cimport FNN_ADD, fnn_elementwise
-from .gemm cimport FNN_LINEAR, Edge, ceil_div, fnn_gemm, fnn_runs, product_of_runs, smaller
+from .gemm cimport FNN_LINEAR, Edge, ceil_div, fnn_gemm, fnn_gemm_ops, fnn_runs, product_of_runs, smaller
 from .windows cimport (
     Geometry,
     Pixels,
@@ -236,6 +236,7 @@ cdef inline int64_t rows_before(int64_t line, int64_t down, int64_t H) noexcept 
 cdef void grad_of_tiles(float *dw, float *db, const float *x, const float *dz, const Geometry *g, int64_t images,
                         int64_t cuts, int64_t block, int64_t first, int64_t last) noexcept nogil:
     cdef const fnn_conv_ops *c = fnn_conv(ops())
+    cdef const fnn_gemm_ops *near = fnn_gemm(ops())
     cdef int64_t down = ceil_div(g.OH, 2), across = ceil_div(g.OW, 2), width = ceil_div(ceil_div(g.F, cuts), 16) * 16
     cdef int64_t v_pitch = roomy(g.C), z_pitch = roomy(width), v_point = block * v_pitch + 16
     cdef int64_t z_point = block * z_pitch + 16, u_point = g.C * z_pitch + 16
@@ -281,9 +282,9 @@ cdef void grad_of_tiles(float *dw, float *db, const float *x, const float *dz, c
             ahead = smaller(line + ceil_div(size, across) + 1, (g.N - n) * down)
             for p in range(16):
                 k = (rows_before(ahead, down, g.H) - rows_before(line, down, g.H)) * x_row // 16
-                c.fetch(xs + rows_before(line, down, g.H) * x_row + p * k, k)
+                near.fetch(xs + rows_before(line, down, g.H) * x_row + p * k, 0, 1, k)
                 k = (rows_before(ahead, down, g.OH) - rows_before(line, down, g.OH)) * z_row // 16 if cuts == 1 else 0
-                c.fetch(zs + rows_before(line, down, g.OH) * z_row + p * k, k)
+                near.fetch(zs + rows_before(line, down, g.OH) * z_row + p * k, 0, 1, k)
                 product_of_runs(u + p * u_point, z_pitch, v + p * v_point, v_pitch, True, z + p * z_point, z_pitch, g.C,
                                 filters, size, &one, b > 0, &edge)
             if cut == 0:

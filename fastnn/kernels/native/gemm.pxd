@@ -39,6 +39,7 @@ cdef extern from "gemm.h" nogil:
         fnn_gemm_runs_tile column_runs[7][9]
         void (*pack)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
         void (*pack_columns)(float *to, const float *src, int64_t pitch, int64_t depth, int64_t columns) noexcept nogil
+        void (*fetch)(const float *src, int64_t pitch, int64_t rows, int64_t columns) noexcept nogil
         void (*transpose)(float *to, int64_t to_pitch, const float *src, int64_t pitch, int64_t rows,
                         int64_t columns) noexcept nogil
         void (*activate)(int64_t activation, float alpha, float *c, int64_t cs, int64_t rows,

@@ -20,6 +20,7 @@ from libc.stdint cimport int64_t
 from .core cimport ops, scratch
 
 cdef enum:
+    STRIPE = FNN_GEMM_STRIPE * FNN_GEMM_ROWS    # columns of A that are packed at once
     PACK_PANELS = 6     # B is packed if at least so many panels of rows read it and it is ...
     BIG = 1 << 18       # ... of so many floats, beyond L2: a smaller one is as fast (v4) or faster unpacked
     CLASH = 512         # rows a multiple of so many floats apart share L1 sets. Vectors below 64 bytes read a
@@ -37,13 +38,15 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                   const Edge *edge) noexcept nogil:
     cdef const fnn_gemm_ops *g = fnn_gemm(ops())
     cdef float *a_panel = <float *> scratch()
-    cdef float *b_block = a_panel + FNN_GEMM_STRIPE * FNN_GEMM_ROWS * FNN_GEMM_DEPTH
+    cdef float *b_block = a_panel + STRIPE * FNN_GEMM_DEPTH
     cdef int64_t panels = ceil_div(rows, FNN_GEMM_ROWS), k_blocks = ceil_div(depth, FNN_GEMM_DEPTH)
     cdef int64_t width = g.width * g.lanes, k_block, k, k_end, kn, p, i, m, j, left, w, last, mode, a_step, b_step
     cdef bint narrow = g.lanes < 16
     cdef bint clash = narrow and b_pitch % CLASH == 0 and depth >= CLASH_DEPTH
     cdef bint pack = b_columns or (panels >= PACK_PANELS and (depth * b_pitch >= BIG or clash))
     cdef bint pack_a
+    cdef const float *ahead = NULL
+    cdef int64_t wide = 0, share = 0
     cdef const float *ap
     cdef const float *bp
     cdef const float *bias
@@ -84,9 +87,20 @@ cdef void product(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bi
                 if pack_a:
                     # a_panel[panel, k, i] = A[panel * ROWS + i, k]
                     if p % FNN_GEMM_STRIPE == 0:
-                        g.pack_columns(a_panel, ap, a_pitch, kn, smaller(FNN_GEMM_STRIPE * FNN_GEMM_ROWS, rows - i))
+                        g.pack_columns(a_panel, ap, a_pitch, kn, smaller(STRIPE, rows - i))
+                        # the next stripe of A, which each panel of this one fetches a share of
+                        ahead, wide, share = ap + STRIPE, smaller(STRIPE, rows - i - STRIPE), kn
+                        if wide <= 0:
+                            ahead, wide, share = a + k_end * a_pitch, smaller(STRIPE, rows), smaller(kn, depth - k_end)
+                        share = ceil_div(share, smaller(FNN_GEMM_STRIPE, panels - p))
+                    g.fetch(ahead, a_pitch, share, wide)
+                    ahead = ahead + share * a_pitch
                     ap = a_panel + p % FNN_GEMM_STRIPE * FNN_GEMM_ROWS * kn
                     a_step = FNN_GEMM_ROWS
+                elif k_end < depth:
+                    # and where columns are read in place, those of the next block of k
+                    share = ceil_div(smaller(kn, depth - k_end), panels)
+                    g.fetch(a + (k_end + p * share) * a_pitch, a_pitch, share, rows)
             else:
                 tile = g.row_form[m]
                 ap = a + i * a_pitch + k

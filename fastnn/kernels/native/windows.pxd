@@ -20,7 +20,6 @@ cdef extern from "conv.h" nogil:
                                  int64_t F, int64_t filters, int64_t h, int64_t w, int64_t n) noexcept nogil
         void (*winograd_grad_window)(float *dw, int64_t tap, int64_t row, const float *u, int64_t point, int64_t pitch,
                                 int64_t channels, int64_t filters) noexcept nogil
-        void (*fetch)(const float *src, int64_t n) noexcept nogil
     const fnn_conv_ops *fnn_conv(const fnn_ops *table)
 
 
