@@ -1,4 +1,4 @@
-/* Attention: what happens to a block of scores between its two products. */
+/* Attention: a block of scores, from the product that makes it to those that use it. */
 #ifndef FASTNN_ATTENTION_H
 #define FASTNN_ATTENTION_H
 
@@ -19,22 +19,37 @@ enum {
  * of keys only the columns are computed that the first of them is seen by, from a multiple of FNN_ATTENTION_STRIP on;
  * what is not seen there becomes 0. `columns` is a multiple of 16; those beyond the queries hold anything. */
 struct fnn_attention_ops {
+    /* rows of x that are read or written soon, and come from beyond L2 meanwhile */
+    void (*fetch)(const float *x, int64_t pitch, int64_t rows, int64_t width);
+    /* to[r, j] = x[r, j], rows to_pitch and pitch apart */
+    void (*copy)(float *to, int64_t to_pitch, const float *x, int64_t pitch, int64_t rows, int64_t width);
+    /* s[c, i] = sum over d of a[c, d] * b[d, i]; rows of b are FNN_ATTENTION_ROWS floats apart */
+    void (*scores)(float *s, const float *a, int64_t a_pitch, const float *b, int64_t keys, int64_t columns,
+                   int64_t depth, int64_t limit);
+    /* y[i, :] (+)= sum over the keys c that i sees of s[c, i] * b[c, :] */
+    void (*gather)(float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch, int64_t rows,
+                   int64_t keys, int64_t width, int64_t limit, int add);
+    /* y[c, :] (+)= sum over the queries i that see c of s[c, i] * b[i, :] */
+    void (*spread)(float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch, int64_t rows,
+                   int64_t keys, int64_t width, int64_t limit, int add);
     /* s = exp(scale * s - m) with m = max(m, scale * s) of each column; share = exp(m before - m), and
      * l = l * share + the sums of s. `start`: m and l hold nothing yet. */
     void (*softmax)(float *s, const float *mask, float *m, float *l, float *share, int64_t keys, int64_t columns,
                     int64_t limit, int64_t mask_step, float scale, int start);
-    /* y[r,:] *= share[r], rows y_pitch apart */
-    void (*scale_rows)(float *y, const float *share, int64_t rows, int64_t y_pitch, int64_t width);
-    /* share[r] = 1 / l[r], log_sum[r] = m[r] + log(l[r]); where l[r] is 0: 0 and +inf */
-    void (*finish)(float *share, float *log_sum, const float *m, const float *l, int64_t rows);
-    /* s = exp(scale * s - log_sum) */
-    void (*weights)(float *s, const float *mask, const float *log_sum, int64_t keys, int64_t columns, int64_t limit,
-                    int64_t mask_step, float scale);
-    /* dp = scale * p * (dp - delta) */
-    void (*slopes)(float *dp, const float *p, const float *delta, int64_t keys, int64_t columns, int64_t limit,
-                   float scale);
-    /* delta[r] = sum(dy[r,:] * y[r,:]), rows `pitch` apart */
-    void (*delta)(float *delta, const float *dy, const float *y, int64_t rows, int64_t pitch, int64_t width);
+    /* y[r, :] *= share[r] */
+    void (*scale_rows)(float *y, const float *share, int64_t rows, int64_t width);
+    /* y[r, :] = sums[r, :] / l[r], log_sum[r] = m[r] + log(l[r]); where l[r] is 0: 0 and +inf */
+    void (*finish)(float *y, int64_t y_pitch, float *log_sum, const float *sums, const float *m, const float *l,
+                   int64_t rows, int64_t width);
+    /* s = exp(scale * s - log_sum);  dp = scale * s * (dp - delta), unless dp is NULL */
+    void (*weights)(float *s, float *dp, const float *mask, const float *log_sum, const float *delta, int64_t keys,
+                    int64_t columns, int64_t limit, int64_t mask_step, float scale);
+    /* dp = scale * (dropped * dp - p * delta): the same where p became `dropped` */
+    void (*slopes)(float *dp, const float *p, const float *dropped, const float *delta, int64_t keys,
+                   int64_t columns, int64_t limit, float scale);
+    /* delta[r] = sum(dy[r,:] * y[r,:]) */
+    void (*delta)(float *delta, const float *dy, int64_t dy_pitch, const float *y, int64_t y_pitch, int64_t rows,
+                  int64_t width);
     /* One query on n keys and values that stand one after another: s = softmax(scale * keys @ q), y = s @ values. */
     void (*row)(float *y, float *s, const float *q, const float *keys, const float *values, int64_t n, int64_t width,
                 int64_t value_width, float scale);

@@ -221,10 +221,14 @@ int64_t fnn_run_alone(fnn_program *p, int64_t steps, char *const *rows, int64_t 
     return s;
 }
 
-static inline void one(const fnn_line *line, int threads)
+/* One call with nothing beside it: cut for itself, for within a level a small one may be a single chunk. */
+static void one(const fnn_line *line, int threads)
 {
-    if (threads > 1 && line->cost_ns >= LEVEL_NS && line->chunks > 1)
-        fnn_team_run(line, line->chunks, 1);
+    fnn_line own = *line;
+    const double target = own.cost_ns / (threads * CHUNKS_PER_THREAD);
+    cut(&own, target > CHUNK_NS ? target : CHUNK_NS, threads);
+    if (threads > 1 && own.cost_ns >= LEVEL_NS && own.chunks > 1)
+        fnn_team_run(&own, own.chunks, 1);
     else
         whole(line);
 }

@@ -154,6 +154,15 @@ def test_profile_runs_the_same_steps_and_times_each_call(threads):
     assert program.profile(0, [], [], threads) == []
 
 
+@pytest.mark.skipif(max(THREADS) < 2, reason="one thread shares nothing")
+def test_profile_shares_a_call_that_is_a_small_part_of_its_level():
+    program, x = chain(1, 2, 40, 20)
+    program.set_costs([1e-3, 1e-1])
+    before = core.team_counts()["levels"]
+    program.profile(20, [], [], 2)
+    assert core.team_counts()["levels"] - before in (0, 40)  # 0: somebody else has the team
+
+
 def test_costs_may_be_corrected():
     program, x = chain(5, 2, 40, 20, seconds=0.0)
     want = meaning(x, 20, 60)

@@ -154,8 +154,8 @@ class attention(Attention):
         return b * h * blocks(t, ROWS)
 
     def scratch(self, call):
-        d = self.sizes(call)[5]
-        return SCRATCH + 4 * (2 * ROWS * KEYS + 3 * ROWS + d * ROWS)
+        d, e = self.sizes(call)[5:7]  # SCRATCH: the Numba form's products
+        return SCRATCH + 4 * (2 * ROWS * KEYS + 3 * ROWS + (d + 2 * e) * ROWS)
 
     def terms(self, call):
         _, _, s, _, _, d = self.sizes(call)[:6]
@@ -226,7 +226,7 @@ class attention_grad(Attention):
 
     def scratch(self, call):
         d, e = self.sizes(call)[5:7]
-        return SCRATCH + 4 * (4 * ROWS * KEYS + 2 * ROWS + (d + e) * ROWS)
+        return SCRATCH + 4 * (4 * ROWS * KEYS + 3 * ROWS + (3 * d + 2 * e) * ROWS)
 
     def terms(self, call):
         _, t, s, h, g, d, e = self.sizes(call)[:7]

@@ -60,10 +60,15 @@ def test_queries_that_see_nothing_give_zeros(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_large_scores_do_not_overflow(backend):
-    q, key, v, _ = inputs((1, 3, 80, 1, 1, 2, 2))
-    y, _ = single.run(k.attention, q * 1e3, key * 1e3, v, None, None, backend=backend, scale=1.0)
-    assert np.isfinite(y).all()
+@pytest.mark.parametrize("size", [1e3, 1e8])
+def test_large_scores_do_not_overflow(backend, size):
+    q, key, v, dy = inputs((1, 3, 80, 1, 1, 2, 2))
+    given = (q * np.float32(size), key * np.float32(size), v, None, None)
+    y, log_sum = single.run(k.attention, *given, backend=backend, scale=1.0)
+    assert np.isfinite(y).all() and np.isin(y, v).all()  # one key has all the weight
+    found = single.run(k.attention_grad, dy, *given[:3], y, log_sum, None, None, backend=backend, scale=1.0)
+    assert all(np.isfinite(g).all() for g in found)
+    np.testing.assert_allclose(found[2].sum(1), dy.sum(1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

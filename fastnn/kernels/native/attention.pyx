@@ -1,33 +1,42 @@
-"""Attention by blocks of scores: loops over blocks of queries and keys around products and csrc/attention.inc; and of
-one new step on those before it.
+"""Attention by blocks of scores: loops over blocks of queries and keys around csrc/attention.inc; and of one new step
+on those before it.
 
-A block of scores lies on its side, keys by queries: ``s = k @ q.T``. The queries of a block (and in the gradient dy) are
-turned around once, for all products with them. Where a causal mask cuts through a block, it goes in strips of sixteen
-keys, or queries, which leave out what none of them sees.
+A block of scores lies on its side, keys by queries: ``s = k @ q.T``. The queries of a block (and in the gradient dy)
+are turned around once, for all products with them. Everything else is read where it is; while one block is worked on,
+the next comes nearer (`fetch`): rows of a head lie far apart, and no CPU sees by itself which of them come next. With
+arrays in memory that is 30 % of the time at 4 heads of 32.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from .core cimport fnn_ops, ops, scratch
-from .gemm cimport (FNN_GEMM_DEPTH, FNN_GEMM_ROWS, FNN_GEMM_STRIPE, FNN_LINEAR, Edge, ceil_div, fnn_gemm, product,
-                    smaller)
+from .gemm cimport ceil_div, fnn_gemm, smaller
 
 cdef extern from "attention.h" nogil:
     enum:
         ROWS "FNN_ATTENTION_ROWS"
         KEYS "FNN_ATTENTION_KEYS"
-        STRIP "FNN_ATTENTION_STRIP"
     ctypedef struct fnn_attention_ops:
+        void (*fetch)(const float *x, int64_t pitch, int64_t rows, int64_t width) noexcept nogil
+        void (*copy)(float *to, int64_t to_pitch, const float *x, int64_t pitch, int64_t rows,
+                     int64_t width) noexcept nogil
+        void (*scores)(float *s, const float *a, int64_t a_pitch, const float *b, int64_t keys, int64_t columns,
+                       int64_t depth, int64_t limit) noexcept nogil
+        void (*gather)(float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch, int64_t rows,
+                       int64_t keys, int64_t width, int64_t limit, int add) noexcept nogil
+        void (*spread)(float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch, int64_t rows,
+                       int64_t keys, int64_t width, int64_t limit, int add) noexcept nogil
         void (*softmax)(float *s, const float *mask, float *m, float *l, float *share, int64_t keys, int64_t columns,
                         int64_t limit, int64_t mask_step, float scale, int start) noexcept nogil
-        void (*scale_rows)(float *y, const float *share, int64_t rows, int64_t y_pitch, int64_t width) noexcept nogil
-        void (*finish)(float *share, float *log_sum, const float *m, const float *l, int64_t rows) noexcept nogil
-        void (*weights)(float *s, const float *mask, const float *log_sum, int64_t keys, int64_t columns,
-                        int64_t limit, int64_t mask_step, float scale) noexcept nogil
-        void (*slopes)(float *dp, const float *p, const float *delta, int64_t keys, int64_t columns, int64_t limit,
-                       float scale) noexcept nogil
-        void (*delta)(float *delta, const float *dy, const float *y, int64_t rows, int64_t pitch,
+        void (*scale_rows)(float *y, const float *share, int64_t rows, int64_t width) noexcept nogil
+        void (*finish)(float *y, int64_t y_pitch, float *log_sum, const float *sums, const float *m, const float *l,
+                       int64_t rows, int64_t width) noexcept nogil
+        void (*weights)(float *s, float *dp, const float *mask, const float *log_sum, const float *delta, int64_t keys,
+                        int64_t columns, int64_t limit, int64_t mask_step, float scale) noexcept nogil
+        void (*slopes)(float *dp, const float *p, const float *dropped, const float *delta, int64_t keys,
+                       int64_t columns, int64_t limit, float scale) noexcept nogil
+        void (*delta)(float *delta, const float *dy, int64_t dy_pitch, const float *y, int64_t y_pitch, int64_t rows,
                       int64_t width) noexcept nogil
         void (*row)(float *y, float *s, const float *q, const float *keys, const float *values, int64_t n,
                     int64_t width, int64_t value_width, float scale) noexcept nogil
@@ -45,8 +54,11 @@ cdef extern from "<math.h>" nogil:
     const float NAN
 
 cdef enum:
-    WIDE = 256      # columns that `product` takes at once
     ALL = 1 << 30   # a limit above all keys
+    FAR = 768       # rows so many floats apart share so few sets of L1 that those of a block evict one another: a copy
+    FAR_NARROW = 256    # gains 4 % (16 heads of 64; with 4 of them it costs as much, but for vectors below 64 bytes)
+    LINE = 16       # two blocks of which one is written stand so many floats off a multiple of 4 KiB: to tell a load
+                    # from a store before it, the CPU first compares 12 bits of their addresses
 
 
 # One call: its sizes, numbers and mask. Rows of q are H * D floats apart, and so on.
@@ -59,7 +71,6 @@ cdef struct Problem:
     int64_t offset
     uint32_t threshold
     fnn_stream stream
-    Edge edge
 
 
 cdef inline Problem problem(const int64_t *dim, const double *attr, const float *mask,
@@ -74,24 +85,7 @@ cdef inline Problem problem(const int64_t *dim, const double *attr, const float 
     p.threshold, p.keep = <uint32_t> nearbyint(attr[3] * 65536.0), <float> (1.0 / (1.0 - attr[3]))
     p.stream.step = <uint64_t> <int64_t> step[0] if step != NULL else 0
     p.stream.key0, p.stream.key1 = <uint32_t> <int64_t> attr[4], <uint32_t> <int64_t> attr[5]
-    p.edge.bias, p.edge.y, p.edge.activation, p.edge.alpha = NULL, NULL, FNN_LINEAR, 1.0
     return p
-
-
-# Behind what `product` uses of the thread's scratch memory (SCRATCH of fastnn/kernels/dense.py).
-cdef inline float *room() noexcept nogil:
-    return <float *> scratch() + FNN_GEMM_DEPTH * (FNN_GEMM_STRIPE * FNN_GEMM_ROWS + WIDE)
-
-
-# `product` for any number of columns.
-cdef inline void multiply(float *c, int64_t c_pitch, const float *a, int64_t a_pitch, bint a_columns, const float *b,
-                          int64_t b_pitch, int64_t rows, int64_t columns, int64_t depth, bint add,
-                          const Edge *edge) noexcept nogil:
-    cdef int64_t j = 0
-    while j < columns:
-        product(c + j, c_pitch, a, a_pitch, a_columns, b + j, b_pitch, False, rows, smaller(WIDE, columns - j), depth,
-                add, edge)
-        j += WIDE
 
 
 # The mask of a block of queries and keys, as csrc/attention.h takes it: where it has a row for each query, that is
@@ -117,48 +111,23 @@ cdef void drop(const Problem *p, float *to, const float *x, int64_t b, int64_t h
                                   p.threshold, p.keep)
 
 
-# s[c, i] = a[c] @ b[:, i], but what a causal mask hides from all of a strip.
-cdef inline void scores(const Problem *p, float *s, const float *a, int64_t a_pitch, const float *b, int64_t rows,
-                        int64_t keys, int64_t depth, int64_t limit) noexcept nogil:
-    cdef int64_t c = 0, first, tall = STRIP if limit < keys else KEYS
-    while c < keys:
-        first = first_column(c, limit)
-        if first < rows:
-            multiply(s + c * ROWS + first, ROWS, a + c * a_pitch, a_pitch, False, b + first, ROWS,
-                     smaller(tall, keys - c), rows - first, depth, False, &p.edge)
-        c += tall
+# Rows of x for a product: where they stand far apart, a copy.
+cdef inline const float *near(const fnn_attention_ops *rules, float *to, const float *x, int64_t *pitch, int64_t rows,
+                              int64_t width) noexcept nogil:
+    if pitch[0] < (FAR if fnn_gemm(ops()).lanes == 16 else FAR_NARROW) or pitch[0] == width:
+        return x
+    rules.copy(to, width, x, pitch[0], rows, width)
+    pitch[0] = width
+    return to
 
 
-# Where the columns of a strip begin, of which c is the first key.
-cdef inline int64_t first_column(int64_t c, int64_t limit) noexcept nogil:
-    return max(0, c + 1 - limit) // STRIP * STRIP
+# Where query i of head h begins in q and dq (of width D) or y and dy (E); likewise a key in k, dk, v and dv.
+cdef inline int64_t query(const Problem *p, int64_t b, int64_t i, int64_t h, int64_t width) noexcept nogil:
+    return ((b * p.T + i) * p.H + h) * width
 
 
-# y[i] += sum over c of s[c, i] * b[c], but what a causal mask hides from all of a strip.
-cdef inline void gather(const Problem *p, float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch,
-                        int64_t rows, int64_t keys, int64_t width, int64_t limit, bint add) noexcept nogil:
-    cdef int64_t r = 0, some, n, tall = STRIP if limit < keys else ROWS
-    while r < rows:
-        some = smaller(tall, rows - r)
-        n = max(0, smaller(keys, limit + r + some - 1))
-        if n > 0 or not add:
-            multiply(y + r * y_pitch, y_pitch, s + r, ROWS, True, b, b_pitch, some, width, n, add, &p.edge)
-        r += some
-
-
-# y[c] += sum over i of s[c, i] * b[i], but what a causal mask hides from all of a strip.
-cdef inline void spread(const Problem *p, float *y, int64_t y_pitch, const float *s, const float *b, int64_t b_pitch,
-                        int64_t rows, int64_t keys, int64_t width, int64_t limit, bint add) noexcept nogil:
-    cdef int64_t c = 0, first, tall = STRIP if limit < keys else KEYS
-    while c < keys:
-        first = first_column(c, limit)
-        if first < rows:
-            multiply(y + c * y_pitch, y_pitch, s + c * ROWS + first, ROWS, False, b + first * b_pitch, b_pitch,
-                     smaller(tall, keys - c), width, rows - first, add, &p.edge)
-        elif not add:
-            for first in range(c, smaller(c + tall, keys)):
-                memset(y + first * y_pitch, 0, width * sizeof(float))
-        c += tall
+cdef inline int64_t key(const Problem *p, int64_t b, int64_t j, int64_t h, int64_t width) noexcept nogil:
+    return ((b * p.S + j) * p.G + h // (p.H // p.G)) * width
 
 
 cdef void attention(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
@@ -175,37 +144,47 @@ cdef void attention(void *const *buf, const int64_t *dim, const double *attr, in
     cdef double scale = attr[0], causal = attr[1], offset = attr[2], rate = attr[3], key0 = attr[4], key1 = attr[5]
     cdef const fnn_attention_ops *rules = fnn_attention(ops())
     cdef Problem p = problem(dim, attr, mask, step)
-    cdef float *s = room()
+    cdef float *s = <float *> scratch()
     cdef float *m = s + ROWS * KEYS
     cdef float *l = m + ROWS
     cdef float *share = l + ROWS
-    cdef float *masks = share + ROWS
-    cdef float *turned = masks + ROWS * KEYS
-    cdef int64_t t, b, h, g, i, j, rows, columns, keys, limit, down = ceil_div(T, ROWS)
-    cdef const float *seen
-    cdef float *yi
+    cdef float *turned = share + ROWS
+    cdef float *room = turned + D * ROWS
+    cdef float *sums = room + E * KEYS
+    cdef float *masks = sums + E * ROWS
+    cdef int64_t t, b, h, i, j, n, bn, hn, i_n, rows, columns, keys, limit, seen, pitch, yi, down = ceil_div(T, ROWS)
+    cdef bint more
+    cdef const float *hidden
+    cdef const float *values
     for t in range(first, last):
         # y[b, i:i+rows, h] = softmax(scale * q[b, i:i+rows, h] @ k[b, :, g].T + mask) @ v[b, :, g]
         b, h, i = t // down // H, t // down % H, t % down * ROWS
-        g, rows, columns = h // (H // G), smaller(ROWS, T - i), ceil_div(smaller(ROWS, T - i), 16) * 16
-        yi = y + ((b * T + i) * H + h) * E
-        fnn_gemm(ops()).transpose(turned, ROWS, q + ((b * T + i) * H + h) * D, H * D, rows, D)
+        rows, columns = smaller(ROWS, T - i), ceil_div(smaller(ROWS, T - i), 16) * 16
+        seen, yi = smaller(S, i + rows + p.offset) if p.causal else S, query(&p, b, i, h, E)
+        n = smaller(t + 1, last - 1)    # the next tile
+        bn, hn, i_n = n // down // H, n // down % H, n % down * ROWS
+        fnn_gemm(ops()).transpose(turned, ROWS, q + query(&p, b, i, h, D), H * D, rows, D)
         j = 0
-        while j < S:
+        while j < seen:
             keys, limit = smaller(KEYS, S - j), i + p.offset + 1 - j if p.causal else ALL
-            if limit + rows - 1 <= 0:
-                break
-            seen = mask_of(&p, masks, b, h, i, j, rows, keys)
-            scores(&p, s, k + ((b * S + j) * G + g) * D, G * D, turned, rows, keys, D, limit)
-            rules.softmax(s, seen, m, l, share, keys, columns, limit, ROWS if p.mask_t else 1, p.scale, j == 0)
+            more = j + KEYS < seen
+            rules.fetch(k + (key(&p, b, j + KEYS, h, D) if more else key(&p, bn, 0, hn, D)), G * D, keys, D)
+            rules.scores(s, k + key(&p, b, j, h, D), G * D, turned, keys, columns, D, limit)
+            hidden = mask_of(&p, masks, b, h, i, j, rows, keys)
+            rules.fetch(v + (key(&p, b, j + KEYS, h, E) if more else key(&p, bn, 0, hn, E)), G * E, keys, E)
+            rules.softmax(s, hidden, m, l, share, keys, columns, limit, ROWS if p.mask_t else 1, p.scale, j == 0)
             if j > 0:
-                rules.scale_rows(yi, share, rows, H * E, E)
+                rules.scale_rows(sums, share, rows, E)
             if p.threshold:
                 drop(&p, s, s, b, h, i, j, rows, keys)
-            gather(&p, yi, H * E, s, v + ((b * S + j) * G + g) * E, G * E, rows, keys, E, limit, j > 0)
+            if not more:
+                rules.fetch(q + query(&p, bn, i_n, hn, D), H * D, rows, D)
+                rules.fetch(y + query(&p, bn, i_n, hn, E), H * E, rows, E)
+            pitch = G * E
+            values = near(rules, room, v + key(&p, b, j, h, E), &pitch, keys, E)
+            rules.gather(sums, E, s, values, pitch, rows, keys, E, limit, j > 0)
             j += KEYS
-        rules.finish(share, log_sum + (b * H + h) * T + i, m, l, rows)
-        rules.scale_rows(yi, share, rows, H * E, E)
+        rules.finish(y + yi, H * E, log_sum + (b * H + h) * T + i, sums, m, l, rows, E)
 
 
 cdef void attention_grad(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
@@ -226,49 +205,79 @@ cdef void attention_grad(void *const *buf, const int64_t *dim, const double *att
     cdef double scale = attr[0], causal = attr[1], offset = attr[2], rate = attr[3], key0 = attr[4], key1 = attr[5]
     cdef const fnn_attention_ops *rules = fnn_attention(ops())
     cdef Problem p = problem(dim, attr, mask, step)
-    cdef float *s = room()
-    cdef float *dp = s + ROWS * KEYS
-    cdef float *dropped = dp + ROWS * KEYS if p.threshold else s
-    cdef float *masks = dp + 2 * ROWS * KEYS
-    cdef float *delta = masks + ROWS * KEYS
+    cdef float *s = <float *> scratch()
+    cdef float *dp = s + ROWS * KEYS + LINE
+    cdef float *delta = dp + ROWS * KEYS
     cdef float *logs = delta + ROWS
     cdef float *q_turned = logs + ROWS
     cdef float *dy_turned = q_turned + D * ROWS
-    cdef int64_t t, b, h, g, i, j, c, rows, columns, keys, limit, mask_step, shared = H // G
+    cdef float *q_room = dy_turned + E * ROWS
+    cdef float *dy_room = q_room + D * ROWS
+    cdef float *k_room = dy_room + E * ROWS
+    cdef float *masks = k_room + D * KEYS
+    cdef float *dropped = masks + ROWS * KEYS if p.threshold else s
+    cdef int64_t t, n, b, h, i, j, rows, columns, keys, limit, shared = H // G
     cdef bint add
-    cdef int64_t qi, yi, kj, vj     # where a block of queries begins in q, dq and in y, dy; of keys in k, dk and in v, dv
+    cdef int64_t qi, yi, kj, vj     # where a block of queries begins in q, dq and y, dy; of keys in k, dk and v, dv
+    cdef int64_t bn, hn, i_n, qn, yn, kn, vn    # the same for the blocks that come next
+    cdef bint more                              # ... which are of the same queries
+    cdef int64_t q_pitch, y_pitch, k_pitch
+    cdef const float *queries
+    cdef const float *slopes
+    cdef const float *keyed
     for t in range(first, last):
-        b, g = t // G, t % G
         add = False     # to dk and dv: the first block of queries writes all of them
-        for h in range(g * shared, (g + 1) * shared):
+        for n in range(t * shared, (t + 1) * shared):
+            b, h = n // H, n % H
             i = 0
             while i < T:
                 rows, columns = smaller(ROWS, T - i), ceil_div(smaller(ROWS, T - i), 16) * 16
-                qi, yi = ((b * T + i) * H + h) * D, ((b * T + i) * H + h) * E
-                fnn_gemm(ops()).transpose(q_turned, ROWS, q + qi, H * D, rows, D)
-                fnn_gemm(ops()).transpose(dy_turned, ROWS, dy + yi, H * E, rows, E)
-                rules.delta(delta, dy + yi, y + yi, rows, H * E, E)
-                memcpy(logs, log_sum + (b * H + h) * T + i, rows * sizeof(float))
+                qi, yi = query(&p, b, i, h, D), query(&p, b, i, h, E)
+                bn, hn, i_n = b, h, i + ROWS
+                if i + ROWS >= T:
+                    bn, hn, i_n = smaller(n + 1, last * shared - 1) // H, smaller(n + 1, last * shared - 1) % H, 0
+                qn, yn = query(&p, bn, i_n, hn, D), query(&p, bn, i_n, hn, E)
+                q_pitch, y_pitch = H * D, H * E
+                queries = near(rules, q_room, q + qi, &q_pitch, rows, D)
+                slopes = near(rules, dy_room, dy + yi, &y_pitch, rows, E)
+                fnn_gemm(ops()).transpose(q_turned, ROWS, queries, q_pitch, rows, D)
+                fnn_gemm(ops()).transpose(dy_turned, ROWS, slopes, y_pitch, rows, E)
+                rules.delta(delta, slopes, y_pitch, y + yi, H * E, rows, E)
+                memcpy(logs, log_sum + n * T + i, rows * sizeof(float))
                 j = 0
                 while j < S:
                     # s = exp(scale * k @ q.T - log_sum);  dp = scale * s * (v @ dy.T - delta)
                     keys, limit = smaller(KEYS, S - j), i + p.offset + 1 - j if p.causal else ALL
                     if limit + rows - 1 <= 0 and add:
                         break
-                    kj, vj = ((b * S + j) * G + g) * D, ((b * S + j) * G + g) * E
-                    mask_step = ROWS if p.mask_t else 1
-                    scores(&p, s, k + kj, G * D, q_turned, rows, keys, D, limit)
-                    rules.weights(s, mask_of(&p, masks, b, h, i, j, rows, keys), logs, keys, columns, limit,
-                                  mask_step, p.scale)
-                    scores(&p, dp, v + vj, G * E, dy_turned, rows, keys, E, limit)
+                    kj, vj = key(&p, b, j, h, D), key(&p, b, j, h, E)
+                    if j + KEYS < S and (not p.causal or limit + rows - 1 > KEYS):
+                        kn, vn, more = key(&p, b, j + KEYS, h, D), key(&p, b, j + KEYS, h, E), True
+                    else:
+                        kn, vn, more = key(&p, bn, 0, hn, D), key(&p, bn, 0, hn, E), False
+                    k_pitch = G * D
+                    keyed = near(rules, k_room, k + kj, &k_pitch, keys, D)
+                    rules.fetch(k + kn, G * D, keys, D)
+                    rules.scores(s, keyed, k_pitch, q_turned, keys, columns, D, limit)
+                    rules.fetch(v + vn, G * E, keys, E)
+                    rules.scores(dp, v + vj, G * E, dy_turned, keys, columns, E, limit)
+                    rules.fetch(dv + vn, G * E, keys, E)
+                    rules.weights(s, NULL if p.threshold else dp, mask_of(&p, masks, b, h, i, j, rows, keys), logs,
+                                  delta, keys, columns, limit, ROWS if p.mask_t else 1, p.scale)
                     if p.threshold:
-                        drop(&p, dp, dp, b, h, i, j, rows, keys)
                         drop(&p, dropped, s, b, h, i, j, rows, keys)
-                    rules.slopes(dp, s, delta, keys, columns, limit, p.scale)
+                        rules.slopes(dp, s, dropped, delta, keys, columns, limit, p.scale)
                     # dv += s @ dy;  dk += dp @ q;  dq += dp.T @ k
-                    spread(&p, dv + vj, G * E, dropped, dy + yi, H * E, rows, keys, E, limit, add)
-                    spread(&p, dk + kj, G * D, dp, q + qi, H * D, rows, keys, D, limit, add)
-                    gather(&p, dq + qi, H * D, dp, k + kj, G * D, rows, keys, D, limit, j > 0)
+                    if not more:
+                        rules.fetch(q + qn, H * D, rows, D)
+                        rules.fetch(dy + yn, H * E, rows, E)
+                    rules.spread(dv + vj, G * E, dropped, slopes, y_pitch, rows, keys, E, limit, add)
+                    rules.fetch(dk + kn, G * D, keys, D)
+                    rules.spread(dk + kj, G * D, dp, queries, q_pitch, rows, keys, D, limit, add)
+                    if not more:
+                        rules.fetch(y + yn, H * E, rows, E)
+                        rules.fetch(dq + qn, H * D, rows, D)
+                    rules.gather(dq + qi, H * D, dp, keyed, k_pitch, rows, keys, D, limit, j > 0)
                     j += KEYS
                 i += ROWS
                 add = True
