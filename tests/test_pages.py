@@ -1,4 +1,4 @@
-"""The programs on the pages about images, sequences and generation run, and do what the text beside them says."""
+"""The programs on the pages about images, sequences and generation run, and do what the text beside says."""
 
 import re
 from pathlib import Path
