@@ -33,7 +33,8 @@ def test_images():
     assert space["small"].predict(image, verbose=0).shape == (2, 5)
 
 
-@pytest.mark.parametrize(("n", "k", "d", "s"), [(28, 3, 1, 1), (28, 3, 1, 2), (29, 3, 2, 1), (7, 5, 1, 3), (9, 2, 1, 4)])
+@pytest.mark.parametrize(("n", "k", "d", "s"), [(28, 3, 1, 1), (28, 3, 1, 2), (29, 3, 2, 1), (7, 5, 1, 3),
+                                                (9, 2, 1, 4)])
 def test_sizes_are_those_of_the_formulas(n, k, d, s):
     import fastnn
     from fastnn import layers
