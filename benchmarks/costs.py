@@ -1,6 +1,6 @@
 """What do kernels cost beside arithmetic and bandwidth? Measures the table that `model.plan` predicts with.
 
-    taskset -c 0 python benchmarks/costs.py [kernel ...] [--seconds 0.02] [--table | --products] [--json]
+    taskset -c 0 python benchmarks/costs.py [kernel ...] [--seconds 0.02] [--table | --products | --work] [--json]
 
 Each kernel runs alone on one thread over small shapes whose arrays stay in L1, and
 
@@ -14,11 +14,14 @@ line in nanoseconds. `worst` is the largest relative error of the fit over the s
 
 `--products` is about the matrix products instead, alone and with an update on their tiles: measured over predicted time
 for shapes on both sides of each cache. By this table the few constants of products in `fastnn/program/costs.py` were
-chosen. No shape here is one of a workload on which predictions are judged (`benchmarks/plan.py`).
+chosen. `--work` is about kernels with loops of their own (attention, windows, maps of images): how many FLOPs at the
+peak take as long as one of theirs, the median over some shapes and the range, for the table `WORK` there. No shape here
+is one of a workload on which predictions are judged (`benchmarks/plan.py`).
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 
@@ -33,6 +36,7 @@ from fastnn.kernels import (
     dense,
     dropout,
     elementwise,
+    embedding,
     errors,
     loss,
     metric,
@@ -46,12 +50,24 @@ from fastnn.program.graph import Graph
 from fastnn.program.model import forecast
 from fastnn.program.program import Program
 from fastnn.race.contenders import native
+from fastnn.race.entries import ENTRIES
+from fastnn.race.inputs import row_normed
 from fastnn.race.timing import aligned
 
 SHAPES = ((1, 16), (1, 256), (4, 48), (24, 12), (48, 10), (12, 33), (16, 64), (3, 400), (40, 27), (2, 900))
 
 PRODUCTS = ((1, 400, 500), (8, 400, 500), (40, 500, 200), (48, 400, 400), (32, 600, 500), (64, 700, 400),
             (100, 512, 512), (64, 1200, 1200), (200, 1200, 600), (160, 900, 16), (160, 20, 900))  # rows, in, out
+SEQUENCES = tuple({"batch": b, "length": n, "heads": 2, "dim": d} for b, n, d in (
+    (2, 16, 16), (2, 40, 32), (1, 64, 32), (1, 100, 48), (1, 200, 64)))
+SQUARES = tuple({"images": 1, "size": s, "channels": c} for s, c in ((8, 16), (14, 8), (14, 32), (20, 16), (24, 3)))
+WINDOWED = tuple({"images": 1, "height": s["size"], "width": s["size"], "channels": s["channels"], "filters": 16}
+                 for s in SQUARES)
+#: kernels with loops of their own, and the shapes of `fastnn.race` that they are timed on
+WORKING = {**dict.fromkeys(("attention", "attention_grad", "attention_step"), SEQUENCES),
+           **dict.fromkeys(("depthwise", "depthwise_grad_input", "depthwise_grad_weight"), WINDOWED),
+           **dict.fromkeys(("max_pool", "max_pool_grad", "average_pool", "average_pool_grad"), SQUARES),
+           "affine_sample": SQUARES}
 KINDS = ("dense", "grad input", "grad weight", "norm grad", "weight+sgd", "weight+adam")
 
 
@@ -149,11 +165,27 @@ def entries() -> dict:
     found["gather_rows"] = (data.gather_rows, rows_of(np.float32), {"source": "float32"})
     found["gather_rows/uint8"] = (data.gather_rows, rows_of(np.uint8), {"source": "uint8", "scale": 1 / 255})
     found["gather_labels"] = (data.gather_labels, labels_of, {"source": "int64"})
+    for kernel in (norm.row_norm, norm.row_norm_grad):
+        found[kernel.name] = (kernel, functools.partial(normed_rows, kernel), {})
+    found["embedding"] = (embedding.embedding, picked, {})
+    found["token_order"] = (embedding.token_order, lambda rng, shape: (
+        rng.integers(0, 50_000, shape[0] * shape[1]).astype(np.int32),), {"count": 50_000})
+    found["whole_numbers"] = (embedding.whole_numbers, lambda rng, shape: (
+        rng.integers(0, 99, shape).astype(np.float32),), {})
     return found
 
 
 def rows_of(dtype):
     return lambda rng, shape: (rng.integers(0, 200, shape).astype(dtype), rng.integers(0, shape[0], shape[0]))
+
+
+def normed_rows(kernel, rng, shape):
+    return row_normed(kernel)(rng, {}, *shape)
+
+
+def picked(rng, shape):
+    """Tokens of a table that has as many rows as there are tokens."""
+    return rng.integers(0, shape[0], shape[0]).astype(np.int32), rng.standard_normal(shape, np.float32)
 
 
 def labels_of(rng, shape):
@@ -256,13 +288,33 @@ def products(seconds: float, as_json: bool) -> None:
     report.say(str(machine.ceilings(1)))
 
 
+def work(seconds: float, as_json: bool) -> None:
+    """The table of `--work`."""
+    peak, overhead = machine.measure_peak(1), empty_step(0.1)
+    lanes = costs.LANES[machine.cpu_info()["path"]]
+    report = Report("costs of kernels with loops of their own", as_json,
+                    {"kernel": "24s", "work": "7.2f", "least": "7.2f", "most": "7.2f"})
+    for name, sizes in WORKING.items():
+        entry, ratios = ENTRIES[name], []
+        for size in sizes:
+            attrs = entry.attributes(size, {})
+            run, call = native(entry.kernel, entry.inputs(size, attrs), **attrs)
+            own = least(run, seconds) - overhead - (costs.LAUNCH + costs.COLD) * 1e-9
+            ratios.append(own * peak * 1e9 / (entry.kernel.flops(call) * costs.filled(call, lanes)))
+        report.add(kernel=name, work=float(np.median(ratios)), least=min(ratios), most=max(ratios))
+
+
 def main(argv=None) -> None:
     p = parser(__doc__)
     p.add_argument("kernels", nargs="*", help="keys of the table; all by default")
     p.add_argument("--seconds", type=float, default=0.02, help="for each shape")
     p.add_argument("--table", action="store_true", help="as Python source")
     p.add_argument("--products", action="store_true", help="matrix products: measured over predicted")
+    p.add_argument("--work", action="store_true", help="kernels with loops of their own")
     args = p.parse_args(argv)
+    if args.work:
+        work(args.seconds, args.json)
+        return
     if args.products:
         products(max(args.seconds, 0.1), args.json)
         return

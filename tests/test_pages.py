@@ -1,4 +1,4 @@
-"""The programs on the pages about images and sequences run, and do what the text beside them says."""
+"""The programs on the pages about images, sequences and generation run, and do what the text beside says."""
 
 import re
 from pathlib import Path
@@ -57,6 +57,11 @@ def test_sequences():
     shorter = space["tagger"].predict(space["words"][:1, :3], verbose=0)
     np.testing.assert_allclose(space["tags"][:1, :3], shorter, rtol=1e-5, atol=1e-6)
     assert space["reader"].predict(np.arange(64)[None], verbose=0).shape == (1, 64, 65)
+
+
+def test_generation():
+    space = run("generation")  # its last line asks for keys and values that are kept
+    assert [type(layer).__name__ for layer in space["model"].layers].count("Rotary") == 2
 
 
 @pytest.mark.parametrize(("name", "count"), [("SimpleRNN", lambda n, h: h * (n + h + 1)),

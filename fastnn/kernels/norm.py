@@ -213,6 +213,46 @@ class batch_norm_inference(BatchNorm):
 
 
 @register
+class fold_norm(BatchNorm):
+    """A layer's kernel and bias with the `batch_norm_inference` behind it in them: ``norm(x @ w + b)`` is then
+    ``x @ folded + offset``.
+
+        scale = gamma / sqrt(moving_var + epsilon)
+        folded = w * scale;  offset = (b - moving_mean) * scale + beta
+
+    Slots: folded (K,N), offset (N); w (K,N), b, gamma, beta (N), optional, moving_mean, moving_var (N). The kernel of a
+    convolution is the matrix of its taps and channels by its filters.
+
+    Examples
+    --------
+    >>> one = np.array([1.0])
+    >>> fold_norm(np.array([[2.0]]), one, None, np.array([5.0]), np.array([3.0]), np.array([4.0]), epsilon=0.0)
+    (array([[1.]]), array([4.]))
+    """
+
+    name = "fold_norm"
+    outputs = ("folded", "offset")
+    inputs = ("w", "b", "gamma", "beta", "moving_mean", "moving_var")
+    optional = ("b", "gamma", "beta")
+    attrs = {"epsilon": 1e-3}
+    matrices = ("w",)
+    flops_per_element = 1
+
+    def infer(self, w, *vectors, **attrs):
+        super().infer(w, *vectors, **attrs)
+        return like(w), like(w, w.shape[1:])
+
+    def numpy(self, w, b, gamma, beta, moving_mean, moving_var, epsilon):
+        scale = 1 / np.sqrt(moving_var + epsilon)
+        scale = scale if gamma is None else scale * gamma
+        offset = (-moving_mean if b is None else b - moving_mean) * scale
+        return w * scale, offset if beta is None else offset + beta
+
+    def terms(self, call: Call) -> int:
+        return 8
+
+
+@register
 class batch_norm_inference_grad(BatchNorm):
     """Gradient of `batch_norm_inference`: a frozen layer passes it on, its gamma and beta may still learn.
 

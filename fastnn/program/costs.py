@@ -6,7 +6,7 @@ where the data is (`residency`) and from one table, `COSTS`, of what each kernel
 The bound is the roofline of Williams, Waterman & Patterson (2009) with one roof for each cache.
 
 `COSTS` comes from ``benchmarks/costs.py --table``, which times every kernel alone on small shapes in L1. The numbers of
-the matrix products come from ``benchmarks/costs.py --products``.
+the matrix products come from ``benchmarks/costs.py --products``, those of `WORK` from ``--work``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..kernels import winograd
 from ..kernels.recurrent import Backward, Recurrent
 from ..kernels.spec import Call
 from ..machine import Ceilings
-from .residency import LEVELS, Fetched
+from .residency import LEVELS, Fetched, picked_rows
 
 
 class Cost(NamedTuple):
@@ -42,8 +42,8 @@ COSTS = {
     "activation_grad/elu": Cost(5, 0.0, 5.07),
     "activation/selu": Cost(8, 0.0, 43.45),
     "activation_grad/selu": Cost(5, 0.0, 5.42),
-    "activation/gelu": Cost(8, 0.0, 93.63),
-    "activation_grad/gelu": Cost(6, 0.0, 176.93),
+    "activation/gelu": Cost(9, 0.0, 81.44),
+    "activation_grad/gelu": Cost(10, 0.0, 98.26),
     "activation/gelu_tanh": Cost(10, 0.0, 85.83),
     "activation_grad/gelu_tanh": Cost(10, 0.0, 116.92),
     "activation/silu": Cost(8, 0.0, 49.84),
@@ -97,6 +97,8 @@ COSTS = {
     "batch_norm_grad_rows": Cost(97, 2.0, 15.89),
     "batch_norm_inference": Cost(80, 0.6, 16.65),
     "batch_norm_inference_grad": Cost(71, 1.0, 18.83),
+    "row_norm": Cost(13, 11.9, 17.44),
+    "row_norm_grad": Cost(1, 7.6, 16.11),
     "softmax_cross_entropy": Cost(12, 25.1, 54.81),
     "softmax_cross_entropy_grad": Cost(2, 3.3, 3.94),
     "softmax_cross_entropy_dense": Cost(0, 32.8, 66.76),
@@ -129,10 +131,21 @@ COSTS = {
     "l2_grad_inplace": Cost(2, 0.0, 5.56),
     "sum_of_squares": Cost(13, 0.0, 3.00),
     "weighted_sum": Cost(2, 0.0, 5.12),
+    "embedding": Cost(4, 1.7, 3.75),
+    "token_order": Cost(284, 0.0, 471.92),
+    "whole_numbers": Cost(2, 0.0, 112.79),
     "gather_rows": Cost(10, 3.3, 3.39),
     "gather_rows/uint8": Cost(6, 2.9, 3.77),
     "gather_labels": Cost(0, 0.0, 237.96),
 }
+#: kernels with loops of their own: the FLOPs at the peak that take as long as one of theirs (Zen 4, AVX-512)
+WORK = {
+    "attention": 2.5, "attention_grad": 2.2, "attention_step": 6.5,
+    "depthwise": 2.5, "depthwise_grad_input": 2.8, "depthwise_grad_weight": 3.1,
+    "max_pool": 16.0, "max_pool_grad": 15.0, "average_pool": 10.4, "average_pool_grad": 16.0,
+    "affine_sample": 6.0,
+}
+LAUNCH = 20.0  #: nanoseconds of a call that has no `Cost`
 COLD = 15.0  #: nanoseconds that a call takes more among others than when it is repeated: code and branches are new
 #: nanoseconds that a row of the user's data takes to arrive if it stands at a random place of that level
 MISS = {"L2": 2.0, "L3": 15.0, "memory": 80.0}
@@ -243,9 +256,10 @@ def extent(call: Call) -> tuple[int, int]:
     columns; lines are the columns of a normalisation, the results of a reduction, else the rows.
     """
     name = call.kernel.name
-    if name in ("gather_rows", "gather_labels"):
+    if name in ("gather_rows", "gather_labels", "embedding"):
         y = call.outputs[0]
-        return (y.shape[0] if y.shape and name == "gather_rows" else 0), y.size
+        lines = call["tokens"].size if name == "embedding" else y.shape[0] if y.shape and name == "gather_rows" else 0
+        return lines, y.size
     largest = max((t for t in (*call.outputs, *call.inputs) if t is not None), key=lambda t: (t.size, len(t.shape)))
     if len(largest.shape) < 2 or call.kernel.flat:
         return 0, largest.size
@@ -281,7 +295,15 @@ def cost_of(call: Call, machine: Machine) -> Cost:
         products = 2.0 * call.kernel.gates * units / STEPWISE
         return Cost(PRODUCT_LAUNCH, 0.0, batch * length * units * (gates + products) / elements)
     in_l1 = call.kernel.nbytes(call) / (machine.speed("L1") * 1e9)
-    return Cost(20.0, 0.0, max(2 * call.kernel.flops(call), in_l1 * machine.roof.peak * 1e9) / elements)
+    flops = WORK.get(name, 2.0) * call.kernel.flops(call) * (filled(call, machine.lanes) if name in WORK else 1.0)
+    return Cost(LAUNCH, 0.0, max(flops, in_l1 * machine.roof.peak * 1e9) / elements)
+
+
+def filled(call: Call, lanes: int) -> float:
+    """What whole vectors of channels are of the channels, for kernels that work pixel by pixel on images."""
+    shape = call.outputs[0].shape if call.kernel.name != "depthwise_grad_weight" else call["x"].shape
+    images = len(shape) == 4 and not call.kernel.name.startswith("attention")
+    return padded(shape[3], lanes) / shape[3] if images and shape[3] else 1.0
 
 
 def _stream(call: Call, fetched: Fetched, machine: Machine) -> Prediction:
@@ -297,6 +319,10 @@ def _stream(call: Call, fetched: Fetched, machine: Machine) -> Prediction:
 
 def _misses(call: Call, fetched: dict[str, float]) -> float:
     """Nanoseconds of waiting for rows that a gather takes from random places."""
+    picked = picked_rows(call)
+    if picked is not None:
+        return min(picked) * sum(MISS.get(level, 0.0) * n for level, n in fetched.items()) / (
+            sum(fetched.values()) or 1.0)
     if not any(t is not None and t.memory.source for t in call.inputs if hasattr(t, "memory")):
         return 0.0
     rows, total = call.outputs[0].shape[0] if call.outputs[0].shape else 1, sum(fetched.values()) or 1.0

@@ -1,11 +1,12 @@
-"""Rewrites of the call list that save passes over memory; all but two change no bit of any result.
+"""Rewrites of the call list that save passes over memory; all but three change no bit of any result.
 
 `prune` drops calls whose results nobody reads. `join_updates` hands the optimizer's update of a weight
 to the call that makes the weight's gradient: each panel of the gradient is used while it is in cache.
 `join_activations` hands an activation to the call before it, `join_slopes` the derivative of one to the
 call that makes the gradient before it. `save_nothing` lets calls leave out what only a gradient would have read.
-`join_sums` lets the call before an addition add. `skip_detours` saves the first layers of a network a product, and
-`split_tall` cuts a batch normalisation of many rows into two calls that threads can share.
+`join_sums` lets the call before an addition add. `skip_detours` saves the first layers of a network a product,
+`fold_norms` puts batch normalisation into the weights before it where nothing is trained, and `split_tall` cuts that of
+many rows into two calls that threads can share.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from ..kernels.spec import BLOCK, Array, Call
 from .graph import Graph, Memory, Tensor
 
+FOLDED = ("conv", "depthwise", "dense")  #: kernels of x, w and b, with the features last in w and b
 DETOUR_ROWS = 1024  #: `skip_detours` keeps a stripe of so many normalised rows in L2
 
 
@@ -190,8 +192,8 @@ def skip_detours(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
     """Where only the parameters of a normalisation before a dense layer want gradients, make one product, not two.
 
     The first layers of a network: `dense_grad_input` and `batch_norm_grad_parameters` go, and `norm_dense_grad`
-    takes the place of `dense_grad_weight`. The same gradient by another sum: the only rewrite here that rounds
-    otherwise, so it is done for every backend alike.
+    takes the place of `dense_grad_weight`. The same gradient by another sum, rounded otherwise, so it is done for every
+    backend alike.
     """
     from ..kernels.dense import norm_dense_grad
     from ..kernels.reduce import reduce_sum
@@ -223,6 +225,42 @@ def skip_detours(calls: list[Call], wanted: list[Tensor]) -> list[Call]:
             out = [c for c in out if c is not detour and c is not weight and c is not norm]
             break
     return out
+
+
+def fold_norms(graph: Graph, calls: list[Call], wanted: list[Tensor]) -> list[Call]:
+    """Put batch normalisation by moving statistics into the kernel and bias of the layer before it.
+
+    A small call scales them in each step, and the layer gives what is normalised. Done where the layer's output has
+    more rows than its kernel (taps and channels), and nobody else reads it. Rounded otherwise, so on every backend
+    alike.
+    """
+    from ..kernels.norm import fold_norm
+
+    fetched, readers = {id(t.base) for t in wanted}, _readers(calls)
+    makers = {id(c.outputs[0].base): i for i, c in enumerate(calls) if c.kernel.name in FOLDED}
+    out: list[list[Call]] = [[c] for c in calls]
+    for at, norm in enumerate(calls):
+        index = makers.get(id(norm["x"].base)) if norm.kernel.name == "batch_norm_inference" else None
+        if index is None:
+            continue
+        maker, y, weights = calls[index], norm["x"], [t for t in norm.inputs[1:] if t is not None]
+        rows, columns = y.shape
+        w, b = maker["w"], maker["b"]
+        if (maker.attrs["activation"] != "linear" or maker.gate is not None or norm.gate is not None
+                or readers[id(y.base)] != 1 or id(y.base) in fetched or y.size != maker.outputs[0].size
+                or columns != maker.outputs[0].shape[-1] or rows * columns <= w.size
+                or any(t.base.call is not None or not _still(t, calls[index:at]) for t in weights)):
+            continue
+        matrix = w.reshape(-1, columns)
+        inputs = (matrix, b, *norm.inputs[1:])
+        made = fold_norm.infer(*(None if t is None else Array(t.shape, t.dtype) for t in inputs), **norm.attrs)
+        folded, offset = (Tensor(graph, a.shape, a.dtype, Memory(a.nbytes, n), name=n)
+                          for a, n in zip(made, fold_norm.outputs))
+        fold = Call(fold_norm, inputs, (folded, offset), fold_norm.complete(norm.attrs), note=norm.note)
+        result = norm.outputs[0].reshape(maker.outputs[0].shape)
+        out[index] = [fold, replace(maker, inputs=(maker["x"], folded.reshape(w.shape), offset), outputs=(result,))]
+        out[at] = []
+    return [c for some in out for c in some]
 
 
 def split_tall(graph: Graph, calls: list[Call]) -> list[Call]:

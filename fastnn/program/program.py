@@ -72,7 +72,8 @@ class Program:
         for i, (_, t) in enumerate(self.scalars):
             t.place(self._row, 8 * i)
         wanted = list(self.fetches.values())
-        calls = fuse.split_tall(graph, fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted))
+        calls = fuse.skip_detours(fuse.prune(graph.calls, wanted), wanted)
+        calls = fuse.split_tall(graph, fuse.fold_norms(graph, calls, wanted))
         if join:
             calls = fuse.join_activations(fuse.join_sums(calls, wanted), wanted)
             calls = fuse.join_slopes(calls, wanted)

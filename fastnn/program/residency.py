@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..kernels.embedding import RowUpdate
 from ..kernels.spec import Call
 from .graph import Tensor
 
@@ -158,10 +159,32 @@ def _walk(call: Call, program: Program, recent: Recent, caches: Caches, rows, st
         if key in seen or not t.nbytes or not _stored(call, t):
             continue
         seen.add(key)
+        share = _share(call, t)
+        if share < 1:  # rows of a table here and there, which were last looked at steps ago, if at all
+            found.add(share * t.nbytes, caches.split(step + t.nbytes))
+            continue
         for nbytes, distance in recent.touch(memory, start, start + t.nbytes):
             # Beside what came between, the piece's own bytes stand before its return.
             found.add(nbytes, caches.split(STREAM if distance is None else distance + t.nbytes))
     return (found, *(_walk(call.then, program, recent, caches, rows, step) if call.then else ()))
+
+
+def picked_rows(call: Call) -> tuple[int, int] | None:
+    """(rows that a call picks from a table, or updates there, and those that the table has); None for other calls."""
+    if call.kernel.name == "embedding":
+        return call["tokens"].size, call["table"].shape[0]
+    if isinstance(call.kernel, RowUpdate):
+        return call["rows"].size, call["w"].shape[0]
+    return None
+
+
+def _share(call: Call, t: Tensor) -> float:
+    """The share of an operand that the call touches: of a table the rows that are picked, else all of it."""
+    picked = picked_rows(call)
+    tables = ("table",) if call.kernel.name == "embedding" else call.kernel.outputs
+    if picked is None or not picked[1] or not any(t is call[name] for name in tables):
+        return 1.0
+    return min(1.0, picked[0] / picked[1])
 
 
 def _place(t: Tensor) -> tuple[object, int]:
@@ -184,4 +207,4 @@ def _source(t: Tensor, call: Call, program: Program, rows: int | None, step: int
     return taken * row, STREAM if n is None else n * row + step
 
 
-__all__ = ["LEVELS", "Caches", "Fetched", "Recent", "fetched"]
+__all__ = ["LEVELS", "Caches", "Fetched", "Recent", "fetched", "picked_rows"]

@@ -170,6 +170,7 @@ def native(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any
 
 def native_call(kernel: Kernel, inputs: Arrays, backend: str = "native", **attrs: Any) -> tuple[tuple, Call]:
     """One kernel as a call for `core.Executor`, and the `Call` with its arrays, which must be kept; see `native`."""
+    inputs = (*inputs, *[None] * (len(kernel.inputs) - len(inputs)))  # the optional ones at the end
     described = single.describe(kernel, inputs, attrs)
     given = dict(zip(kernel.inputs, inputs))
     outputs = [given[n] if n in given else aligned(np.zeros(a.shape, a.dtype))

@@ -218,8 +218,8 @@ def _table() -> list[Entry]:
     ]
     made += [Entry(k, normed(k), ROWS, terms=_down) for k in (
         norm.batch_norm, norm.batch_norm_grad, norm.batch_norm_grad_parameters, norm.batch_norm_inference,
-        norm.batch_norm_inference_grad, tall.batch_norm_moments, tall.batch_norm_rows, tall.batch_norm_grad_sums,
-        tall.batch_norm_grad_rows)]
+        norm.batch_norm_inference_grad, norm.fold_norm, tall.batch_norm_moments, tall.batch_norm_rows,
+        tall.batch_norm_grad_sums, tall.batch_norm_grad_rows)]
     made += [
         Entry(norm.row_norm, row_normed(norm.row_norm), ROWS, terms=_along),
         Entry(norm.row_norm_grad, row_normed(norm.row_norm_grad), ROWS, terms=_along),

@@ -145,7 +145,7 @@ def normed(kernel: Kernel):
         var = x.var(0)
         slots = {"x": x, "dy": normal(rng, rows, columns), "gamma": normal(rng, columns), "beta": normal(rng, columns),
                  "mean": x.mean(0), "rstd": 1 / np.sqrt(var + 1e-3), "moving_mean": normal(rng, columns),
-                 "moving_var": var + np.float32(0.1), "plus": None}
+                 "moving_var": var + np.float32(0.1), "plus": None, "w": x, "b": None}
         if "means" in kernel.inputs:
             slots["means"], slots["squares"] = tall.batch_norm_moments.numpy(x)
         if "s" in kernel.inputs:

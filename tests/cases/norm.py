@@ -43,8 +43,21 @@ def terms(shape):
     return 16 + 2 * int(min(shape[0], 256) ** 0.5)
 
 
+def folded(shape, bias, gamma, beta):
+    def make(rng):
+        n = shape[1]
+        return (matrix(rng, shape), *(rng.normal(size=n) if there else None for there in (bias, gamma, beta)),
+                rng.normal(size=n), rng.uniform(0.5, 2, n))
+
+    return make
+
+
 CASES = []
 for shape in SHAPES:
+    CASES.append(Case(k.fold_norm, folded(shape, True, True, True), {"epsilon": 1e-2}, f"{shape}", 8))
+    if shape in ((4, 17), (33, 33)):
+        CASES += [Case(k.fold_norm, folded(shape, *(x != i for x in range(3))), {}, f"{shape} without {i}", 8)
+                  for i in range(3)]
     for gamma, beta in ((True, True), (False, True), (True, False), (False, False)):
         if not (gamma and beta) and shape not in ((4, 17), (33, 33)):
             continue

@@ -13,7 +13,7 @@ SMALL = (2, 3, 4)
 #: which optional inputs there are, and the attributes
 PLAIN, FULL = {}, {"states": True, "mask": True}
 WAYS = [PLAIN, FULL, {"states": True}, {"mask": True, "backwards": 1}, {**FULL, "backwards": 1},
-        {**FULL, "backwards": 2}]
+        {**FULL, "backwards": 2}, {"keep": True}, {**FULL, "keep": True, "backwards": 1}]
 
 
 def lengths(rng, batch, length):
@@ -34,7 +34,9 @@ def inputs(gates, way, size, bias=False):
             one.append(rng.normal(size=3 * units) if bias else None)
         for _ in range(2 if gates == 4 else 1):
             one.append(rng.normal(size=(batch, units)) if way.get("states") else None)
-        return *one, lengths(rng, batch, length) if way.get("mask") else None
+        one.append(lengths(rng, batch, length) if way.get("mask") else None)
+        kept = rng.choice([0.0, 1.25], (batch, gates, units), p=[0.2, 0.8]) if way.get("keep") else None
+        return *one, kept
 
     return make
 
@@ -75,7 +77,7 @@ for forward, backward, differ in ((simple_rnn, simple_rnn_grad, [{}]), (lstm, ls
                                   small=False))
                 CASES.append(Case(backward, upstream(backward, forward, way, size, attrs), attrs, named, terms=terms,
                                   small=False))
-        for way in (PLAIN, FULL, {**FULL, "backwards": 1}, {"states": True, "backwards": 2}):
+        for way in (PLAIN, FULL, {**FULL, "backwards": 1}, {"states": True, "backwards": 2}, {**FULL, "keep": True}):
             attrs = {**more, **{k: v for k, v in way.items() if k == "backwards"}}
             states = ("h0", "c0") if forward is lstm else ("h0",)
             bias = bool(more.get("reset_after")) and way is not PLAIN

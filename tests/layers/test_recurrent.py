@@ -400,6 +400,34 @@ def test_recurrent_dropout_drops_states():
         assert np.abs(layer(x, training=True) - layer(x)).max() > 1e-3
 
 
+@pytest.mark.parametrize("kind,options", [("SimpleRNN", {}), ("LSTM", {}), ("GRU", {}),
+                                          ("GRU", {"reset_after": False})])
+@pytest.mark.parametrize("more", [{}, {"dropout": 0.4, "go_backwards": True}])
+def test_dropout_inside_of_the_kernel_is_that_of_single_steps(kind, options, more, monkeypatch):
+    """Outputs, and weights after training, are those of the cell's operations one after another."""
+    def trained(steps):
+        with monkeypatch.context() as patch:
+            if steps:
+                patch.setattr(getattr(layers, kind), "known", lambda self: False)
+            fastnn.utils.set_random_seed(6)
+            layer = getattr(layers, kind)(H, recurrent_dropout=0.5, return_sequences=True, seed=1, **options, **more)
+            model = fastnn.Sequential([fastnn.Input((T, D)), layers.Masking(), layer, layers.Dense(2)])
+            x = data(8, T, D)
+            x[3, 2:] = 0
+            outputs = layer(x, training=True)
+            model.compile(fastnn.optimizers.SGD(0.5), "mse")
+            model.fit(x, data(8, T, 2), batch_size=4, epochs=2, shuffle=False, verbose=0)
+            names = [c.kernel.name for c in model.training_program(x, data(8, T, 2), 4).calls]
+        kernel = "simple_rnn_grad" if kind == "SimpleRNN" else f"{kind.lower()}_grad"
+        assert (kernel in names) != steps
+        return outputs, model.get_weights()
+
+    (y, weights), (want, others) = trained(False), trained(True)
+    close(y, want, 1e-6)
+    for a, b in zip(weights, others):
+        close(a, b, 2e-5)
+
+
 # ---------------------------------------------------------------------- as part of models
 
 

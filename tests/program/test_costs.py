@@ -9,6 +9,7 @@ from fastnn import ops
 from fastnn.kernels import dense as dense_kernels
 from fastnn.kernels import optim
 from fastnn.kernels.elementwise import add, affine
+from fastnn.kernels.embedding import embedding, row_sgd, token_order
 from fastnn.kernels.spec import KERNELS, Array, Call
 from fastnn.program import costs, residency, timeline
 from fastnn.program.graph import Graph
@@ -272,3 +273,21 @@ def test_arithmetic_is_shared_among_threads(made_up):  # noqa: F811
     graph.fetch("y", y)
     model = forecast(Program(graph, "numpy"), 2)
     assert model.seconds == pytest.approx(model.alone / 2, rel=0.05)
+
+
+def test_of_a_large_table_only_the_rows_that_are_picked_are_fetched():
+    def picks(rows):
+        graph, width = Graph(), 32
+        table = graph.tensor(Variable(np.zeros((rows, width), np.float32)))
+        tokens = graph.feed("tokens", (50,), np.int32)
+        order, which = token_order(tokens, count=rows)
+        y = embedding(tokens, table)
+        row_sgd(y, order, which, graph.constant(np.float64(0.1)), table)
+        program = Program(graph)
+        found = {c.kernel.name: f[0] for c, f in zip(program.calls, residency.fetched(program, Caches(SIZES)))}
+        return found["row_sgd"].nbytes, found["embedding"].nbytes, forecast(program, 1).seconds
+
+    for found in picks(100_000)[:2]:
+        assert sum(found.values()) < 4 * 50 * 32 * 4 and found["memory"] > 0
+    small, large = picks(100)[2], picks(100_000)[2]
+    assert small < large < 50 * small

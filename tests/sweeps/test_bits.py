@@ -59,6 +59,17 @@ def test_optimizers(rule):
           {"learning_rate": [0.001, 0.03], "seed": [3]}, epochs=3, batch_size=32)
 
 
+@pytest.mark.parametrize("rule", [optimizers.SGD, optimizers.Adam])
+def test_tables_updated_by_rows(rule):
+    def build(learning_rate):
+        table = layers.Embedding(300, 4, sparse=rule is optimizers.Adam)
+        return classifier(table, layers.Flatten(), optimizer=rule(learning_rate))
+
+    tokens = np.abs(X * 100).astype(np.int32) % 300
+    check(build, {"learning_rate": [0.1, 0.5]}, x=tokens, epochs=2, batch_size=16,
+          validation_data=(tokens[:20], Y[:20]))
+
+
 def noisy(rate=0.2, l2=0.0, slope=0.1, momentum=0.9):
     return classifier(layers.Dense(8, kernel_regularizer=fastnn.regularizers.L2(l2)), layers.BatchNormalization(),
                       layers.LeakyReLU(slope), layers.Dropout(rate), layers.GaussianNoise(0.1),

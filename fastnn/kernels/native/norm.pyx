@@ -209,6 +209,38 @@ cdef void batch_norm_inference(void *const *buf, const int64_t *dim, const doubl
         affine(y + at, x + at, x + rows * columns, center, scale, offset, rows, n, columns)
 
 
+cdef void fold_norm(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
+                    int64_t last) noexcept nogil:
+    cdef float *folded = <float *> buf[0]
+    cdef float *offset = <float *> buf[1]
+    cdef const float *w = <const float *> buf[2]
+    cdef const float *b = <const float *> buf[3]
+    cdef const float *gamma = <const float *> buf[4]
+    cdef const float *beta = <const float *> buf[5]
+    cdef const float *moving_mean = <const float *> buf[6]
+    cdef const float *moving_var = <const float *> buf[7]
+    cdef int64_t rows = dim[0]
+    cdef int64_t columns = dim[1]
+    cdef int64_t width = dim[2]
+    cdef double epsilon = attr[0]
+    cdef float scale[WIDEST]
+    cdef float zero[WIDEST]
+    cdef int64_t t, at, n, c
+    memset(scale, 0, sizeof(scale))
+    memset(zero, 0, sizeof(zero))
+    for t in range(first, last):
+        at = t * width
+        n = least(width, columns - at)
+        # scale = gamma / np.sqrt(moving_var + epsilon);  offset = (b - moving_mean) * scale + beta
+        fnn_norm(ops()).rsqrt(scale, moving_var + at, n, epsilon)
+        for c in range(n):
+            scale[c] = scale[c] if gamma == NULL else scale[c] * gamma[at + c]
+            offset[at + c] = ((0 if b == NULL else b[at + c]) - moving_mean[at + c]) * scale[c]
+            offset[at + c] = offset[at + c] if beta == NULL else offset[at + c] + beta[at + c]
+        # folded = w * scale
+        affine(folded + at, w + at, w + rows * columns, zero, scale, zero, rows, n, columns)
+
+
 cdef void batch_norm_inference_grad(void *const *buf, const int64_t *dim, const double *attr,
                                     int64_t first, int64_t last) noexcept nogil:
     cdef float *dx = <float *> buf[0]
@@ -331,6 +363,7 @@ KERNELS = {
     "batch_norm_grad": <uintptr_t> &batch_norm_grad,
     "batch_norm_grad_parameters": <uintptr_t> &batch_norm_grad_parameters,
     "batch_norm_inference": <uintptr_t> &batch_norm_inference,
+    "fold_norm": <uintptr_t> &fold_norm,
     "batch_norm_inference_grad": <uintptr_t> &batch_norm_inference_grad,
     "row_norm": <uintptr_t> &row_norm,
     "row_norm_grad": <uintptr_t> &row_norm_grad,

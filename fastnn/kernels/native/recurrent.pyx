@@ -61,6 +61,43 @@ cdef inline void turn(float *to, const float *b, int64_t pitch, int64_t rows, in
     fnn_gemm(ops()).transpose(to, rows, b, pitch, rows, columns)
 
 
+# p[m, n gates] = h @ u + bias, where with `keep` each gate sees h times its own; `seen` is room for that
+cdef inline void forth(float *p, const float *h, const float *u, const float *keep, float *seen, int64_t m, int64_t H,
+                       int64_t n, int64_t G, const float *bias) noexcept nogil:
+    cdef int64_t g, r, j
+    if keep == NULL:
+        multiply(p, G, h, H, u, G, m, n * H, H, False, bias)
+        return
+    for g in range(n):
+        for r in range(m):
+            for j in range(H):
+                seen[r * H + j] = h[r * H + j] * keep[r * G + g * H + j]
+        multiply(p + g * H, G, seen, H, u + g * H, G, m, H, H, False, bias + g * H if bias != NULL else NULL)
+
+
+# x *= keep
+cdef inline void kept(float *x, const float *keep, int64_t n) noexcept nogil:
+    cdef int64_t j
+    for j in range(n):
+        x[j] = x[j] * keep[j]
+
+
+# dh[m, H] = d[m, n gates] @ ut (+ dh where add), where with `keep` each gate's part is multiplied by its own
+cdef inline void back(float *dh, const float *d, const float *ut, const float *keep, float *part, int64_t m, int64_t H,
+                      int64_t n, int64_t G, bint add) noexcept nogil:
+    cdef int64_t g, r, j
+    if keep == NULL:
+        multiply(dh, H, d, G, ut, H, m, H, n * H, add, NULL)
+        return
+    if not add:
+        memset(dh, 0, m * H * sizeof(float))
+    for g in range(n):
+        multiply(part, H, d + g * H, G, ut + g * H * H, H, m, H, H, False, NULL)
+        for r in range(m):
+            for j in range(H):
+                dh[r * H + j] = dh[r * H + j] + part[r * H + j] * keep[r * G + g * H + j]
+
+
 cdef void simple_rnn(void *const *buf, const int64_t *dim, const double *attr, int64_t first,
                      int64_t last) noexcept nogil:
     cdef float *y = <float *> buf[0]
@@ -70,6 +107,7 @@ cdef void simple_rnn(void *const *buf, const int64_t *dim, const double *attr, i
     cdef const float *u = <const float *> buf[4]
     cdef const float *h0 = <const float *> buf[5]
     cdef const float *mask = <const float *> buf[6]
+    cdef const float *keep = <const float *> buf[7]
     cdef int64_t B = dim[0], T = dim[1], H = dim[2], rows = dim[3], own = dim[4]
     cdef int64_t backwards = <int64_t> attr[0], activation = <int64_t> attr[3]
     cdef bint sequence = attr[1] != 0, save = attr[2] != 0
@@ -78,6 +116,7 @@ cdef void simple_rnn(void *const *buf, const int64_t *dim, const double *attr, i
     cdef const fnn_gemm_ops *g = fnn_gemm(ops())
     cdef float *h = <float *> scratch() + own
     cdef float *p = h + rows * H
+    cdef float *seen = p + rows * H
     cdef int64_t tile, b, m, s, t, r, i, place
     for tile in range(first, last):
         b = tile * rows
@@ -90,7 +129,7 @@ cdef void simple_rnn(void *const *buf, const int64_t *dim, const double *attr, i
             if s == 0 and h0 == NULL:
                 memset(p, 0, m * H * sizeof(float))
             else:
-                multiply(p, H, h, H, u, H, m, H, H, False, NULL)
+                forth(p, h, u, keep + b * H if keep != NULL else NULL, seen, m, H, 1, H, NULL)
             for r in range(m):
                 i = (b + r) * T + t
                 if save:
@@ -113,6 +152,7 @@ cdef void simple_rnn_grad(void *const *buf, const int64_t *dim, const double *at
     cdef const float *end = <const float *> buf[5]
     cdef const float *u = <const float *> buf[6]
     cdef const float *mask = <const float *> buf[7]
+    cdef const float *keep = <const float *> buf[8]
     cdef int64_t B = dim[0], T = dim[1], H = dim[2], rows = dim[3], own = dim[4]
     cdef int64_t backwards = <int64_t> attr[0], activation = <int64_t> attr[2]
     cdef bint initial = attr[1] != 0
@@ -122,6 +162,7 @@ cdef void simple_rnn_grad(void *const *buf, const int64_t *dim, const double *at
     cdef float *dh = <float *> scratch() + own
     cdef float *d = dh + rows * H
     cdef float *ut = d + rows * H
+    cdef float *part = ut + H * H
     cdef const float *after
     cdef int64_t tile, b, m, s, t, r, i, place, step = -1 if backwards else 1
     if first < last:
@@ -147,7 +188,7 @@ cdef void simple_rnn_grad(void *const *buf, const int64_t *dim, const double *at
                     memset(dh + r * H, 0, H * sizeof(float))
                 memcpy(dz + i * H, d + r * H, H * sizeof(float))
             if s > 0 or initial:
-                multiply(dh, H, d, H, ut, H, m, H, H, True, NULL)
+                back(dh, d, ut, keep + b * H if keep != NULL else NULL, part, m, H, 1, H, True)
         if initial:
             memcpy(dh0 + b * H, dh, m * H * sizeof(float))
 
@@ -164,6 +205,7 @@ cdef void lstm(void *const *buf, const int64_t *dim, const double *attr, int64_t
     cdef const float *h0 = <const float *> buf[8]
     cdef const float *c0 = <const float *> buf[9]
     cdef const float *mask = <const float *> buf[10]
+    cdef const float *keep = <const float *> buf[11]
     cdef int64_t B = dim[0], T = dim[1], H = dim[2], rows = dim[3], own = dim[4], G = 4 * dim[2]
     cdef int64_t backwards = <int64_t> attr[0]
     cdef bint sequence = attr[1] != 0, save = attr[2] != 0
@@ -171,6 +213,7 @@ cdef void lstm(void *const *buf, const int64_t *dim, const double *attr, int64_t
     cdef float *h = <float *> scratch() + own
     cdef float *c = h + rows * H
     cdef float *p = c + rows * H
+    cdef float *seen = p + rows * G
     cdef int64_t tile, b, m, s, t, r, i, place
     for tile in range(first, last):
         b = tile * rows
@@ -190,7 +233,7 @@ cdef void lstm(void *const *buf, const int64_t *dim, const double *attr, int64_t
             if s == 0 and h0 == NULL:
                 memset(p, 0, m * G * sizeof(float))
             else:
-                multiply(p, G, h, H, u, G, m, G, H, False, NULL)
+                forth(p, h, u, keep + b * G if keep != NULL else NULL, seen, m, H, 4, G, NULL)
             for r in range(m):
                 i = (b + r) * T + t
                 if save:
@@ -220,6 +263,7 @@ cdef void lstm_grad(void *const *buf, const int64_t *dim, const double *attr, in
     cdef const float *c0 = <const float *> buf[8]
     cdef const float *u = <const float *> buf[9]
     cdef const float *mask = <const float *> buf[10]
+    cdef const float *keep = <const float *> buf[11]
     cdef int64_t B = dim[0], T = dim[1], H = dim[2], rows = dim[3], own = dim[4], G = 4 * dim[2]
     cdef int64_t backwards = <int64_t> attr[0]
     cdef bint initial = attr[1] != 0
@@ -228,6 +272,7 @@ cdef void lstm_grad(void *const *buf, const int64_t *dim, const double *attr, in
     cdef float *dc = dh + rows * H
     cdef float *d = dc + rows * H
     cdef float *ut = d + rows * G
+    cdef float *part = ut + G * H
     cdef const float *c_before
     cdef int64_t tile, b, m, s, t, r, i, place, step = -1 if backwards else 1
     if first < last:
@@ -260,7 +305,7 @@ cdef void lstm_grad(void *const *buf, const int64_t *dim, const double *attr, in
                     fnn_fetch(carry + (i - step) * H, T * H, m, H)
                 fnn_fetch_to_write(dz + i * G, T * G, m, G)
             if s > 0 or initial:
-                multiply(dh, H, d, G, ut, H, m, H, G, mask != NULL, NULL)
+                back(dh, d, ut, keep + b * G if keep != NULL else NULL, part, m, H, 4, G, mask != NULL)
         if initial:
             memcpy(dh0 + b * H, dh, m * H * sizeof(float))
             memcpy(dc0 + b * H, dc, m * H * sizeof(float))
@@ -277,6 +322,7 @@ cdef void gru(void *const *buf, const int64_t *dim, const double *attr, int64_t 
     cdef const float *b = <const float *> buf[7]
     cdef const float *h0 = <const float *> buf[8]
     cdef const float *mask = <const float *> buf[9]
+    cdef const float *keep = <const float *> buf[10]
     cdef int64_t B = dim[0], T = dim[1], H = dim[2], rows = dim[3], own = dim[4], G = 3 * dim[2]
     cdef int64_t backwards = <int64_t> attr[0]
     cdef bint sequence = attr[1] != 0, save = attr[2] != 0, reset_after = attr[3] != 0
@@ -284,6 +330,7 @@ cdef void gru(void *const *buf, const int64_t *dim, const double *attr, int64_t 
     cdef float *h = <float *> scratch() + own
     cdef float *q = h + rows * H        # r * h
     cdef float *p = q + rows * H
+    cdef float *seen = p + rows * G
     cdef float *now
     cdef int64_t tile, at, m, s, t, r, i, place
     for tile in range(first, last):
@@ -301,7 +348,7 @@ cdef void gru(void *const *buf, const int64_t *dim, const double *attr, int64_t 
                 fnn_fetch_to_write(gates + i * G, T * G, m, G)
                 fnn_fetch_to_write(before + i * H, T * H, m, H)
                 fnn_fetch_to_write(inner + i * H, T * H, m, H)
-            multiply(p, G, h, H, u, G, m, G if reset_after else 2 * H, H, False, b)
+            forth(p, h, u, keep + at * G if keep != NULL else NULL, seen, m, H, 3 if reset_after else 2, G, b)
             for r in range(m):
                 i = (at + r) * T + t
                 now = gates + i * G if save else p + r * G
@@ -317,6 +364,8 @@ cdef void gru(void *const *buf, const int64_t *dim, const double *attr, int64_t 
                 else:
                     f.gru_gates(now, z + i * G, p + r * G, H)
                     f.gru_reset(q + r * H, now, h + r * H, H)
+                    if keep != NULL:
+                        kept(q + r * H, keep + (at + r) * G + 2 * H, H)
                     if save:
                         memcpy(inner + i * H, q + r * H, H * sizeof(float))
             if not reset_after:
@@ -342,6 +391,7 @@ cdef void gru_grad(void *const *buf, const int64_t *dim, const double *attr, int
     cdef const float *inner = <const float *> buf[7]
     cdef const float *u = <const float *> buf[8]
     cdef const float *mask = <const float *> buf[9]
+    cdef const float *keep = <const float *> buf[10]
     cdef int64_t B = dim[0], T = dim[1], H = dim[2], rows = dim[3], own = dim[4], G = 3 * dim[2]
     cdef int64_t backwards = <int64_t> attr[0]
     cdef bint initial = attr[1] != 0, reset_after = attr[2] != 0
@@ -351,6 +401,7 @@ cdef void gru_grad(void *const *buf, const int64_t *dim, const double *attr, int
     cdef float *d = q + rows * H        # what goes through u: [dz, dr, dn * r], or dz
     cdef float *e = d + rows * G        # dz where it differs from d
     cdef float *ut = e + rows * G
+    cdef float *part = ut + G * H
     cdef float *now
     cdef int64_t tile, b, m, s, t, r, i, place, step = -1 if backwards else 1
     if first < last:
@@ -382,6 +433,8 @@ cdef void gru_grad(void *const *buf, const int64_t *dim, const double *attr, int
                 multiply(q, H, d + 2 * H, G, ut + 2 * H * H, H, m, H, H, False, NULL)
                 for r in range(m):
                     i = (b + r) * T + t
+                    if keep != NULL:
+                        kept(q + r * H, keep + (b + r) * G + 2 * H, H)
                     if mask == NULL or mask[i] != 0:
                         f.gru_back_before(d + r * G, dh + r * H, q + r * H, gates + i * G, before + i * H, H)
                     memcpy(dz + i * G, d + r * G, G * sizeof(float))
@@ -394,7 +447,7 @@ cdef void gru_grad(void *const *buf, const int64_t *dim, const double *attr, int
                     fnn_fetch(inner + i * H, T * H, m, H)
                     fnn_fetch_to_write(di + i * G, T * G, m, G)
             if s > 0 or initial:
-                multiply(dh, H, d, G, ut, H, m, H, G if reset_after else 2 * H, True, NULL)
+                back(dh, d, ut, keep + b * G if keep != NULL else NULL, part, m, H, 3 if reset_after else 2, G, True)
         if initial:
             memcpy(dh0 + b * H, dh, m * H * sizeof(float))
 

@@ -269,6 +269,24 @@ def batch_norm_inference(y, x, gamma, beta, moving_mean, moving_var, epsilon, co
         affine(y, x, moving_mean[at:end], scale, offset, at)
 
 
+@form(folded="f4 rows columns", offset="f4 columns", w="f4 rows columns", b="f4 columns", gamma="f4 columns",
+      beta="f4 columns", moving_mean="f4 columns", moving_var="f4 columns")
+def fold_norm(folded, offset, w, b, gamma, beta, moving_mean, moving_var, epsilon, columns, width, first, last):
+    """scale = gamma / np.sqrt(moving_var + epsilon); folded = w * scale; offset = (b - moving_mean) * scale + beta"""
+    for t in range(first, last):
+        at = t * width
+        end = min(at + width, columns)
+        scale, zero = local(WIDEST, f4)[: end - at], local(WIDEST, f4)[: end - at]
+        zero[:] = 0.0
+        reciprocal_deviation(scale, moving_var[at:end], epsilon)
+        scale_of(scale, scale, gamma, at)
+        for c in range(end - at):
+            bias = b[at + c] if len(b) else f4(0)
+            shift = beta[at + c] if len(beta) else f4(0)
+            offset[at + c] = (bias - moving_mean[at + c]) * scale[c] + shift
+        affine(folded, w, zero, scale, zero, at)
+
+
 @form(dx="f4 rows columns", dgamma="f4 columns", dbeta="f4 columns", dy="f4 rows columns", x="f4 rows columns",
       gamma="f4 columns", moving_mean="f4 columns", moving_var="f4 columns")
 def batch_norm_inference_grad(dx, dgamma, dbeta, dy, x, gamma, moving_mean, moving_var, epsilon, columns, width, first,

@@ -28,6 +28,41 @@ def multiply(c, a, b, add):
 
 
 @helper
+def forth(p, h, u, keep, at, seen):
+    """p = h @ u, each gate with its dropout"""
+    n = h.shape[1]
+    if len(keep) == 0:
+        multiply(p, h, u, NEW)
+    else:
+        for g in range(p.shape[1] // n):
+            for r in range(len(h)):
+                for j in range(n):
+                    seen[r, j] = h[r, j] * keep[at + r, g, j]
+            multiply(p[:, g * n : (g + 1) * n], seen, u[:, g * n : (g + 1) * n], NEW)
+
+
+@helper
+def back(dh, d, ut, keep, at, part):
+    """dh += d @ ut, each gate with its dropout"""
+    n = dh.shape[1]
+    if len(keep) == 0:
+        multiply(dh, d, ut, ~NEW)
+    else:
+        for g in range(d.shape[1] // n):
+            multiply(part, d[:, g * n : (g + 1) * n], ut[g * n : (g + 1) * n, :], NEW)
+            for r in range(len(dh)):
+                for j in range(n):
+                    dh[r, j] = dh[r, j] + part[r, j] * keep[at + r, g, j]
+
+
+@helper
+def kept(x, keep):
+    """x *= keep"""
+    for j in range(len(x)):
+        x[j] = x[j] * keep[j]
+
+
+@helper
 def load(to, state, at):
     """to = state[at : at + len(to)], or 0 where there is none"""
     for r in range(len(to)):
@@ -91,18 +126,19 @@ def candidate(p, z):
 # ---------------------------------------------------------------------- the simple cell
 
 @form(y="f4 B T H", end="f4 B H", before="f4 B T H", z="f4 B T H", u="f4 H H", h0="f4 B H", mask="f4 B T",
-      backwards="i8", sequence="i8", save="i8")
-def simple_rnn(y, end, before, z, u, h0, mask, B, T, H, rows, own, backwards, sequence, save, activation, alpha, first,
-               last):
+      keep="f4 B 1 H", backwards="i8", sequence="i8", save="i8")
+def simple_rnn(y, end, before, z, u, h0, mask, keep, B, T, H, rows, own, backwards, sequence, save, activation, alpha,
+               first, last):
     """h = activation(z + h @ u)"""
     for tile in range(first, last):
         b = tile * rows
         m = min(rows, B - b)
         h, p = scratch(own, (m, H)), scratch(own + rows * H, (m, H))
+        seen = scratch(own + 2 * rows * H, (m, H))
         load(h, h0, b)
         for s in range(T):
             t, to = step(s, T, backwards), place(s, T, backwards)
-            multiply(p[:, :], h[:, :], u[:, :], NEW)
+            forth(p[:, :], h[:, :], u[:, :], keep, b, seen[:, :])
             for r in range(m):
                 if save:
                     put(before[b + r, t], h[r])
@@ -117,11 +153,11 @@ def simple_rnn(y, end, before, z, u, h0, mask, B, T, H, rows, own, backwards, se
 
 
 @form(dz="f4 B T H", dh0="f4 B H", dy="f4 B T H", dend="f4 B H", before="f4 B T H", end="f4 B H", u="f4 H H",
-      mask="f4 B T", backwards="i8", initial="i8")
-def simple_rnn_grad(dz, dh0, dy, dend, before, end, u, mask, B, T, H, rows, own, backwards, initial, activation, alpha,
-                    first, last):
+      mask="f4 B T", keep="f4 B 1 H", backwards="i8", initial="i8")
+def simple_rnn_grad(dz, dh0, dy, dend, before, end, u, mask, keep, B, T, H, rows, own, backwards, initial, activation,
+                    alpha, first, last):
     """dz = (dy + dh) * activation'; dh = dz @ u.T"""
-    ut = scratch(own + 2 * rows * H, (H, H))
+    ut, part = scratch(own + 2 * rows * H, (H, H)), scratch(own + (2 * rows + H) * H, (rows, H))
     copy_turned(ut, u)
     for tile in range(first, last):
         b = tile * rows
@@ -142,7 +178,7 @@ def simple_rnn_grad(dz, dh0, dy, dend, before, end, u, mask, B, T, H, rows, own,
                     clear(d[r])
                 put(dz[b + r, t], d[r])
             if s > 0 or initial:
-                multiply(dh[:, :], d[:, :], ut[:, :], ~NEW)
+                back(dh[:, :], d[:, :], ut[:, :], keep, b, part[:m, :])
         if initial:
             for r in range(m):
                 put(dh0[b + r], dh[r])
@@ -177,20 +213,21 @@ def lstm_back(dz, dc, dh, gates, c, c_before):
 
 
 @form(y="f4 B T H", end="f4 B H", end_c="f4 B H", before="f4 B T H", gates="f4 B T 4*H", carry="f4 B T H",
-      z="f4 B T 4*H", u="f4 H 4*H", h0="f4 B H", c0="f4 B H", mask="f4 B T", backwards="i8", sequence="i8", save="i8")
-def lstm(y, end, end_c, before, gates, carry, z, u, h0, c0, mask, B, T, H, rows, own, backwards, sequence, save, first,
-         last):
+      z="f4 B T 4*H", u="f4 H 4*H", h0="f4 B H", c0="f4 B H", mask="f4 B T", keep="f4 B 4 H",
+      backwards="i8", sequence="i8", save="i8")
+def lstm(y, end, end_c, before, gates, carry, z, u, h0, c0, mask, keep, B, T, H, rows, own, backwards, sequence, save,
+         first, last):
     """i, f, g, o = z + h @ u; c = sigmoid(f) * c + sigmoid(i) * tanh(g); h = sigmoid(o) * tanh(c)"""
     for tile in range(first, last):
         b = tile * rows
         m = min(rows, B - b)
         h, c = scratch(own, (m, H)), scratch(own + rows * H, (m, H))
-        p = scratch(own + 2 * rows * H, (m, 4 * H))
+        p, seen = scratch(own + 2 * rows * H, (m, 4 * H)), scratch(own + 6 * rows * H, (m, H))
         load(h, h0, b)
         load(c, c0, b)
         for s in range(T):
             t, to = step(s, T, backwards), place(s, T, backwards)
-            multiply(p[:, :], h[:, :], u[:, :], NEW)
+            forth(p[:, :], h[:, :], u[:, :], keep, b, seen[:, :])
             for r in range(m):
                 if save:
                     put(before[b + r, t], h[r])
@@ -212,11 +249,11 @@ def lstm(y, end, end_c, before, gates, carry, z, u, h0, c0, mask, B, T, H, rows,
 
 
 @form(dz="f4 B T 4*H", dh0="f4 B H", dc0="f4 B H", dy="f4 B T H", dend="f4 B H", dend_c="f4 B H", gates="f4 B T 4*H",
-      carry="f4 B T H", c0="f4 B H", u="f4 H 4*H", mask="f4 B T", backwards="i8", initial="i8")
-def lstm_grad(dz, dh0, dc0, dy, dend, dend_c, gates, carry, c0, u, mask, B, T, H, rows, own, backwards, initial, first,
-              last):
+      carry="f4 B T H", c0="f4 B H", u="f4 H 4*H", mask="f4 B T", keep="f4 B 4 H", backwards="i8", initial="i8")
+def lstm_grad(dz, dh0, dc0, dy, dend, dend_c, gates, carry, c0, u, mask, keep, B, T, H, rows, own, backwards, initial,
+              first, last):
     """dz from dy + dh and dc; dh = dz @ u.T; dc = dc * f"""
-    ut = scratch(own + 7 * rows * H, (4 * H, H))
+    ut, part = scratch(own + 7 * rows * H, (4 * H, H)), scratch(own + (7 * rows + 4 * H) * H, (rows, H))
     copy_turned(ut, u)
     for tile in range(first, last):
         b = tile * rows
@@ -239,7 +276,7 @@ def lstm_grad(dz, dh0, dc0, dy, dend, dend_c, gates, carry, c0, u, mask, B, T, H
                     clear(d[r])
                 put(dz[b + r, t], d[r])
             if s > 0 or initial:
-                multiply(dh[:, :], d[:, :], ut[:, :], ~NEW)
+                back(dh[:, :], d[:, :], ut[:, :], keep, b, part[:m, :])
         if initial:
             for r in range(m):
                 put(dh0[b + r], dh[r])
@@ -276,20 +313,21 @@ def gru_reset(q, p, h):
 
 
 @form(y="f4 B T H", end="f4 B H", before="f4 B T H", gates="f4 B T 3*H", inner="f4 B T H", z="f4 B T 3*H", u="f4 H 3*H",
-      b="f4 3*H", h0="f4 B H", mask="f4 B T", backwards="i8", sequence="i8", save="i8", reset_after="i8")
-def gru(y, end, before, gates, inner, z, u, b, h0, mask, B, T, H, rows, own, backwards, sequence, save, reset_after,
-        first, last):
+      b="f4 3*H", h0="f4 B H", mask="f4 B T", keep="f4 B 3 H", backwards="i8", sequence="i8", save="i8",
+      reset_after="i8")
+def gru(y, end, before, gates, inner, z, u, b, h0, mask, keep, B, T, H, rows, own, backwards, sequence, save,
+        reset_after, first, last):
     """z, r = sigmoid(z + h @ u + b); n = tanh(z + r * (h @ u + b)), or tanh(z + (r * h) @ u); h = z h + (1 - z) n."""
     for tile in range(first, last):
         at = tile * rows
         m = min(rows, B - at)
         h, q = scratch(own, (m, H)), scratch(own + rows * H, (m, H))
-        p = scratch(own + 2 * rows * H, (m, 3 * H))
+        p, seen = scratch(own + 2 * rows * H, (m, 3 * H)), scratch(own + 5 * rows * H, (m, H))
         load(h, h0, at)
         for s in range(T):
             t, to = step(s, T, backwards), place(s, T, backwards)
             wide = 3 * H if reset_after else 2 * H
-            multiply(p[:, :wide], h[:, :], u[:, :wide], NEW)
+            forth(p[:, :wide], h[:, :], u[:, :wide], keep, at, seen[:, :])
             for r in range(m):
                 if save:
                     put(before[at + r, t], h[r])
@@ -304,6 +342,8 @@ def gru(y, end, before, gates, inner, z, u, b, h0, mask, B, T, H, rows, own, bac
                     gru_new(h[r], p[r], z[at + r, t])
                 else:
                     gru_reset(q[r], p[r], h[r])
+                    if len(keep):
+                        kept(q[r], keep[at + r, 2])
             if not reset_after:
                 multiply(p[:, 2 * H :], q[:, :], u[:, 2 * H :], NEW)
             for r in range(m):
@@ -356,11 +396,12 @@ def gru_back_before(dz, dh, q, gates, before):
 
 
 @form(dz="f4 B T 3*H", di="f4 B T 3*H", dh0="f4 B H", dy="f4 B T H", dend="f4 B H", before="f4 B T H",
-      gates="f4 B T 3*H", inner="f4 B T H", u="f4 H 3*H", mask="f4 B T", backwards="i8", initial="i8", reset_after="i8")
-def gru_grad(dz, di, dh0, dy, dend, before, gates, inner, u, mask, B, T, H, rows, own, backwards, initial, reset_after,
-             first, last):
+      gates="f4 B T 3*H", inner="f4 B T H", u="f4 H 3*H", mask="f4 B T", keep="f4 B 3 H", backwards="i8",
+      initial="i8", reset_after="i8")
+def gru_grad(dz, di, dh0, dy, dend, before, gates, inner, u, mask, keep, B, T, H, rows, own, backwards, initial,
+             reset_after, first, last):
     """dz, dr, dn from dy + dh; dh = dh * z + what comes through u"""
-    ut = scratch(own + 8 * rows * H, (3 * H, H))
+    ut, part = scratch(own + 8 * rows * H, (3 * H, H)), scratch(own + (8 * rows + 3 * H) * H, (rows, H))
     copy_turned(ut, u)
     for tile in range(first, last):
         b = tile * rows
@@ -383,6 +424,8 @@ def gru_grad(dz, di, dh0, dy, dend, before, gates, inner, u, mask, B, T, H, rows
             if not reset_after:
                 multiply(q[:, :], e[:, 2 * H :], ut[2 * H :, :], NEW)
             for r in range(m):
+                if not reset_after and len(keep):
+                    kept(q[r], keep[b + r, 2])
                 if not reset_after and counts(mask, b + r, t):
                     gru_back_before(e[r], dh[r], q[r], gates[b + r, t], before[b + r, t])
                 put(dz[b + r, t], e[r])
@@ -390,9 +433,9 @@ def gru_grad(dz, di, dh0, dy, dend, before, gates, inner, u, mask, B, T, H, rows
                     put(di[b + r, t], d[r])
             if s > 0 or initial:
                 if reset_after:
-                    multiply(dh[:, :], d[:, :], ut[:, :], ~NEW)
+                    back(dh[:, :], d[:, :], ut[:, :], keep, b, part[:m, :])
                 else:
-                    multiply(dh[:, :], e[:, : 2 * H], ut[: 2 * H, :], ~NEW)
+                    back(dh[:, :], e[:, : 2 * H], ut[: 2 * H, :], keep, b, part[:m, :])
         if initial:
             for r in range(m):
                 put(dh0[b + r], dh[r])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import activations
+from ... import activations, ops
 from ...kernels.dense import dense
 from ...kernels.dropout import dropout
 from ...kernels.elementwise import fill
@@ -94,6 +94,14 @@ class Cell(NamedWeights):
             keys = (key_pair(child(self.seed, int(which != "inputs"), i)) for i in range(count))
             made[which, x.shape] = [dropout(ones, x.graph.step(), rate=rate, key0=a, key1=b) for a, b in keys]
         return made[which, x.shape]
+
+    def masks_of_states(self, x, training):
+        """Those of the states for all gates, (batch, gates, units), for a kernel; None where nothing is dropped."""
+        if not self.recurrent_dropout or not (training or x.graph.sampling):
+            return None
+        shape = (x.shape[0], self.units)
+        made = self.masks(zeros(x.graph, shape, self.dtype), "states", training)
+        return ops.concatenate([m.reshape(shape[0], 1, shape[1]) for m in made], axis=1)
 
     def dropped(self, x, which: str, training) -> list:
         """x for each gate, with dropout."""

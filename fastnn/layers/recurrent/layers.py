@@ -55,18 +55,21 @@ class FusedRNN(RNN):
         return kind_of(self.cell.activation) == "tanh" and kind_of(self.cell.recurrent_activation) == "sigmoid"
 
     def run(self, x, states, mask, training):
-        noisy = training or x.graph.sampling
         features = self.cell.kernel.shape[0]
         if x.ndim != 3 or x.shape[2] != features:
             raise ValueError(f"{self._who} was built for sequences of {features} features; got the shape {x.shape}.")
-        if not self.known() or noisy and self.cell.recurrent_dropout:
+        if not self.known():
             return super().run(x, states, mask, training)
+        dropped = [x] * self.cell.gates  # for each gate; all of one mask, unless states are dropped, too
         kept = self.cell.masks(x[:, 0], "inputs", training)
         if kept is not None:
-            x = x * kept[0].reshape(x.shape[0], 1, x.shape[2])
+            dropped = [x * m.reshape(x.shape[0], 1, x.shape[2]) for m in kept]
+            dropped = dropped if len(kept) > 1 else dropped * self.cell.gates
+        of_states = self.cell.masks_of_states(x, training)
         ordered = self._in_order or self.zero_output_for_mask and mask is not None
         way = (2 if ordered else 1) if self.go_backwards else 0
-        y, last, new = self.fused(x, states, mask, {"backwards": way, "sequence": int(self.return_sequences)})
+        y, last, new = self.fused(dropped, states, mask, of_states,
+                                  {"backwards": way, "sequence": int(self.return_sequences)})
         if mask is not None and self.zero_output_for_mask:
             end = 0 if self.go_backwards else x.shape[1] - 1
             last = last * mask[:, end].reshape(x.shape[0], 1)
@@ -76,14 +79,20 @@ class FusedRNN(RNN):
                     y = ops.concatenate([y[:, t : t + 1] for t in self.order(x.shape[1])], axis=1)
         return y if self.return_sequences else None, last, new
 
-    def projected(self, x, bias):
-        """What the inputs of all steps give to the gates: one product."""
-        flat = x.reshape(x.shape[0] * x.shape[1], x.shape[2])
-        return dense(flat, self.cell.kernel, bias).reshape(*x.shape[:2], self.cell.kernel.shape[1])
+    def projected(self, xs: list, bias):
+        """What the inputs of all steps give to the gates: one product where they are the same for all gates."""
+        x, n = xs[0], self.cell.units
+        if all(other is x for other in xs):
+            flat = x.reshape(x.shape[0] * x.shape[1], x.shape[2])
+            return dense(flat, self.cell.kernel, bias).reshape(*x.shape[:2], self.cell.kernel.shape[1])
+        parts = [self.cell.part(v.reshape(v.shape[0] * v.shape[1], v.shape[2]), self.cell.kernel, i, bias)
+                 for i, v in enumerate(xs)]
+        return ops.concatenate(parts, axis=1).reshape(*x.shape[:2], len(xs) * n)
 
-    def fused(self, x, states, mask, way: dict[str, int]):
-        """(outputs of all steps, last output, states), by the kernel; no states are zeros."""
-        raise NotImplementedError(f"{type(self).__name__} must override fused(self, x, states, mask, way).")
+    def fused(self, xs: list, states, mask, keep, way: dict[str, int]):
+        """(outputs of all steps, last output, states), by the kernel, from the inputs for each gate; no states are
+        zeros, `keep` is the dropout of the states."""
+        raise NotImplementedError(f"{type(self).__name__} must override fused(self, xs, states, mask, keep, way).")
 
     def get_config(self) -> dict[str, Any]:
         cell = {k: v for k, v in self.cell.get_config().items() if k not in OF_THE_LAYER}
@@ -108,8 +117,7 @@ class SimpleRNN(FusedRNN):
     kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer : see `fastnn.regularizers`.
     kernel_constraint, recurrent_constraint, bias_constraint : see `fastnn.constraints`.
     dropout, recurrent_dropout : shares of the inputs and of the states that are zeroed in training, the same ones at
-        all steps of a batch (Gal & Ghahramani 2016, arXiv:1512.05287). Recurrent dropout makes the layer several times
-        slower: it then emits the operations of each step.
+        all steps of a batch (Gal & Ghahramani 2016, arXiv:1512.05287).
     seed : int, or None to take the next of the package's seeds.
     return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask : see `RNN`.
 
@@ -137,10 +145,10 @@ class SimpleRNN(FusedRNN):
     def known(self) -> bool:
         return kind_of(self.cell.activation) in ACTIVATIONS
 
-    def fused(self, x, states, mask, way):
+    def fused(self, xs, states, mask, keep, way):
         f = self.cell.activation
-        y, end, _ = simple_rnn(self.projected(x, self.cell.bias), self.cell.recurrent_kernel,
-                               states[0] if states else None, mask, activation=f.kind, alpha=f.alpha, **way)
+        y, end, _ = simple_rnn(self.projected(xs, self.cell.bias), self.cell.recurrent_kernel,
+                               states[0] if states else None, mask, keep, activation=f.kind, alpha=f.alpha, **way)
         return y, end, [end]
 
 
@@ -186,9 +194,10 @@ class LSTM(FusedRNN):
 
     cell_class = LSTMCell
 
-    def fused(self, x, states, mask, way):
+    def fused(self, xs, states, mask, keep, way):
         h0, c0 = states or (None, None)
-        y, end, end_c, *_ = lstm(self.projected(x, self.cell.bias), self.cell.recurrent_kernel, h0, c0, mask, **way)
+        y, end, end_c, *_ = lstm(self.projected(xs, self.cell.bias), self.cell.recurrent_kernel, h0, c0, mask, keep,
+                                 **way)
         return y, end, [end, end_c]
 
 
@@ -234,8 +243,8 @@ class GRU(FusedRNN):
 
     cell_class = GRUCell
 
-    def fused(self, x, states, mask, way):
-        bias, recurrent = self.cell.biases(x.graph)
-        y, end, *_ = gru(self.projected(x, bias), self.cell.recurrent_kernel, recurrent, states[0] if states else None,
-                         mask, reset_after=int(self.cell.reset_after), **way)
+    def fused(self, xs, states, mask, keep, way):
+        bias, recurrent = self.cell.biases(xs[0].graph)
+        y, end, *_ = gru(self.projected(xs, bias), self.cell.recurrent_kernel, recurrent, states[0] if states else None,
+                         mask, keep, reset_after=int(self.cell.reset_after), **way)
         return y, end, [end]
