@@ -153,7 +153,7 @@ class conv(_Direct):  # noqa: N801
     Winograd's algorithm F(2x2, 3x3), where `fastnn.kernels.winograd.pays`: 16 multiplications for 4 outputs instead of
     36. Its rounding error is at most ``64/9 (C + 11)`` times ``eps/2 * 9 C max|x| max|w|``, maxima over the pixels and
     weights behind an output, that of the direct sum ``9 C`` times that; a pixel that is tiny beside another one of the
-    same window may be lost though the direct sum would keep it.
+    same window may be lost though the direct sum would keep it, and next to an infinite one finite outputs may be NaN.
 
     References
     ----------
