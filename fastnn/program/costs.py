@@ -42,8 +42,8 @@ COSTS = {
     "activation_grad/elu": Cost(5, 0.0, 5.07),
     "activation/selu": Cost(8, 0.0, 43.45),
     "activation_grad/selu": Cost(5, 0.0, 5.42),
-    "activation/gelu": Cost(9, 0.0, 81.44),
-    "activation_grad/gelu": Cost(10, 0.0, 98.26),
+    "activation/gelu": Cost(6, 0.0, 62.54),
+    "activation_grad/gelu": Cost(8, 0.0, 66.97),
     "activation/gelu_tanh": Cost(10, 0.0, 85.83),
     "activation_grad/gelu_tanh": Cost(10, 0.0, 116.92),
     "activation/silu": Cost(8, 0.0, 49.84),
@@ -52,8 +52,8 @@ COSTS = {
     "activation_grad/softplus": Cost(9, 0.0, 50.34),
     "activation/exponential": Cost(14, 0.0, 40.59),
     "activation_grad/exponential": Cost(7, 0.0, 7.00),
-    "softmax": Cost(6, 21.6, 57.63),
-    "log_softmax": Cost(0, 29.2, 55.53),
+    "softmax": Cost(0, 18.0, 46.81),
+    "log_softmax": Cost(0, 35.6, 42.85),
     "softmax_grad": Cost(1, 3.0, 9.89),
     "log_softmax_grad": Cost(0, 8.2, 36.24),
     "add": Cost(8, 0.1, 4.94),
@@ -140,7 +140,7 @@ COSTS = {
 }
 #: kernels with loops of their own: the FLOPs at the peak that take as long as one of theirs (Zen 4, AVX-512)
 WORK = {
-    "attention": 2.5, "attention_grad": 2.2, "attention_step": 6.5,
+    "attention": 1.7, "attention_grad": 1.5, "attention_step": 6.5,
     "depthwise": 2.5, "depthwise_grad_input": 2.8, "depthwise_grad_weight": 3.1,
     "max_pool": 16.0, "max_pool_grad": 15.0, "average_pool": 10.4, "average_pool_grad": 16.0,
     "affine_sample": 6.0,
