@@ -23,7 +23,7 @@ from fastnn.race.timing import aligned, minimum_and_median, take_turns
 SIZES = ("16k", "256k", "4M")
 PRODUCTS = ("dense", "dense_grad_input", "dense_grad_weight", "norm_dense_grad", "matmul")
 SHAPES = ((32, 784, 300), (64, 128, 128), (128, 1024, 1024), (1024, 1024, 1024))
-COLUMNS = {"kernel": "38s", "size": "14s", "error": "6.1f", "native us": "10.1f", "python us": "10.1f",
+COLUMNS = {"kernel": "38s", "size": "18s", "error": "6.1f", "native us": "10.1f", "python us": "10.1f",
            "numpy us": "10.1f", "ratio": "6.2f"}
 
 
@@ -51,6 +51,14 @@ def forms(name: str, size: str | tuple, seconds: float) -> dict:
             "error": numba.agreement.ulps, "native us": compiled.minimum * 1e6, "python us": numba.minimum * 1e6,
             "numpy us": rows["numpy"].minimum * 1e6 if "numpy" in rows else None,
             "ratio": numba.minimum / compiled.minimum}
+
+
+def sizes_of(name: str, given) -> list:
+    """Those to race a kernel on: `given`, but shapes for products, and the usual size for images and sequences."""
+    usual = entry(name).size
+    if "M" in usual:
+        return list(SHAPES)
+    return [tuple(usual.values())] if len(usual) > 2 else [count(size) for size in given]
 
 
 def twins(mine, built_in, inputs, attrs: dict, n: int, seconds: float) -> dict:
@@ -85,8 +93,7 @@ def main(argv=None) -> None:
     report = Report("languages", args.json, COLUMNS)
     both = [n for n in KERNELS if tables.has_form("native", n) and tables.has_form("numba", n)]
     for name in args.kernels or both:
-        product = "M" in entry(name).size
-        for size in SHAPES if product else map(count, args.sizes):
+        for size in sizes_of(name, args.sizes):
             report.add(**forms(name, size, args.seconds))
     if not args.kernels:
         for size in map(count, args.sizes):

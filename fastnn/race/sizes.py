@@ -76,7 +76,10 @@ def parse(given: object, default: Mapping[str, int], kernel: str) -> dict[str, i
         raise ValueError(f"{kernel} has the sizes {', '.join(default)}; {given!r} are {len(values)} numbers.")
     if "columns" in default:
         return {"rows": max(1, values[0] // default["columns"]), "columns": default["columns"]}
-    return dict.fromkeys(default, values[0])
+    if "K" in default:
+        return dict.fromkeys(default, values[0])
+    usual = "x".join(map(str, default.values()))
+    raise ValueError(f"{kernel} has the sizes {', '.join(default)}; {given!r} is one number: give all, as in {usual}.")
 
 
 def describe(size: Mapping[str, int]) -> str:

@@ -246,6 +246,7 @@ def test_sizes_and_dimensions():
     ("adam", {"n": 0}, "0 is no size"), ("adam", {"n": "many"}, "'many' is no size"), ("adam", {"n": 1.5}, "no size"),
     ("adam", {"rows": 5}, "can't be raced with rows=5: it has n, beta_1, beta_2"),
     ("softmax", {"sizes": [{"n": 5}]}, "no dimension 'n'; its sizes are rows, columns"),
+    ("max_pool", {"sizes": [16384]}, "sizes images, size, channels; 16384 is one number: give all, as in 64x24x64"),
     ("dense", {"sizes": ["3x4"]}, "are 2 numbers"), ("adam", {"backends": ["nativ"]}, "did you mean 'native'"),
     ("adam", {"backends": []}, "Nobody can race adam"),
     ("adam", {"paths": ["v9"]}, "Unknown CPU path 'v9'"), ("adam", {"threads": [0]}, "not 0"),
