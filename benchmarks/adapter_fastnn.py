@@ -88,6 +88,13 @@ def optimizer(w):
             "adamw": lambda: o.AdamW(w.lr, weight_decay=0.01, epsilon=1e-8)}[w.optimizer]()
 
 
+def shaped(w, x, y):
+    """The harness's rows of 784 pixels as the network of a workload wants them."""
+    if w.name in ("cnn", "resnet", "lstm"):
+        x = x.reshape(-1, 28, 28) if w.name == "lstm" else x.reshape(-1, 28, 28, 1)
+    return x, y
+
+
 def make(peer, w, threads):
     if w.name not in WORKLOADS:
         return None
@@ -96,11 +103,7 @@ def make(peer, w, threads):
     fastnn.set_num_threads(threads)
     fastnn.set_backend("numpy" if peer == "fastnn-numpy" else "native")
     fastnn.utils.set_random_seed(0)
-    x, y = data(w)
-    if w.name == "lstm":
-        x = x.reshape(-1, 28, 28)
-    if w.name in ("cnn", "resnet"):
-        x = x.reshape(-1, 28, 28, 1)
+    x, y = shaped(w, *data(w))
     if w.name == "adam10m":
         return optimizer_only(w, x)
     model = network(w)

@@ -19,7 +19,7 @@ import time
 from itertools import islice
 
 import numpy as np
-from adapter_fastnn import LOSS, WORKLOADS, network, optimizer
+from adapter_fastnn import LOSS, WORKLOADS, network, optimizer, shaped
 from common import Report, parser
 
 import fastnn
@@ -44,7 +44,7 @@ def build(w, threads: list[int]):
     from workloads import batches, data
 
     fastnn.utils.set_random_seed(0)
-    x, y = data(w)
+    x, y = shaped(w, *data(w))
     if w.name == "adam10m":
         program = update(w, x)
         return {t: plan_of(program, 1, t) for t in threads}, lambda n: steps_of(program, n, {})
